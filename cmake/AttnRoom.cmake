@@ -1,0 +1,19 @@
+# The flags every room is compiled with, and the one function that makes a room.
+
+add_library(attn_flags INTERFACE)
+target_include_directories(attn_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(attn_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wconversion -Wno-sign-conversion
+  # a*b+c is fused only where the source says so: otherwise the bits of a row would depend on how
+  # the optimiser unrolled the loop that it stands in
+  -ffp-contract=off
+  $<$<BOOL:${ATTN_WERROR}>:-Werror>)
+
+# attn_room(NAME LINKS...): the room's target attn_NAME from the .cpp files below its folder.
+function(attn_room name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$")
+  add_library(attn_${name} STATIC ${sources})
+  target_compile_features(attn_${name} PUBLIC cxx_std_20)
+  target_link_libraries(attn_${name} PUBLIC attn_flags ${ARGN})
+endfunction()

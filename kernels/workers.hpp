@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+
+#include "kernels/types.hpp"
+
+namespace attn::kernels {
+
+/// Threads as an object, handed to every kernel from above. A kernel cuts its work into chunks by
+/// shape alone, never by size(), so that the same input gives the same bits on any thread count.
+/// One caller at a time: two threads that run models at once each bring their own Workers.
+class Workers {
+ public:
+  /// Called for chunk in [0, chunks) and worker in [0, size()); two calls with the same worker never
+  /// overlap, so scratch memory may be indexed by it. May not throw.
+  using Body = void (*)(void* context, index_t chunk, int worker) noexcept;
+
+  Workers() = default;
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  virtual ~Workers() = default;
+
+  /// The number of threads, the caller's included; at least 1.
+  [[nodiscard]] virtual int size() const noexcept = 0;
+
+  /// Runs body for every chunk, in any order, and returns when all are done.
+  virtual void run(index_t chunks, Body body, void* context) noexcept = 0;
+};
+
+/// The caller's thread alone.
+[[nodiscard]] Workers& serial_workers() noexcept;
+
+/// The default backend: OpenMP where built in, else std::thread. threads in 1..1024, or
+/// Error(usage).
+[[nodiscard]] std::unique_ptr<Workers> make_workers(int threads);
+
+/// The std::thread backend, which sleeps when idle.
+[[nodiscard]] std::unique_ptr<Workers> make_thread_workers(int threads);
+
+/// Threads worth using here: processors allowed by affinity and by the cgroup's CPU quota; at least
+/// 1.
+[[nodiscard]] int default_threads() noexcept;
+
+/// Calls body(chunk, worker) for every chunk in [0, chunks). A single chunk or a single worker never
+/// leaves the caller's thread.
+template <class Body>
+void parallel_for(Workers& workers, index_t chunks, Body&& body) {
+  if (chunks <= 1 || workers.size() == 1) {
+    for (index_t chunk = 0; chunk < chunks; ++chunk) body(chunk, 0);
+    return;
+  }
+  workers.run(
+      chunks,
+      [](void* context, index_t chunk, int worker) noexcept {
+        (*static_cast<std::remove_reference_t<Body>*>(context))(chunk, worker);
+      },
+      &body);
+}
+
+}  // namespace attn::kernels
