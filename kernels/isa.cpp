@@ -1,9 +1,9 @@
 #include "kernels/isa.hpp"
 
+#include "attn/error.hpp"
+
 #include <array>
 #include <cstdlib>
-
-#include "attn/error.hpp"
 
 namespace attn::kernels {
 namespace {

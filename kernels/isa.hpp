@@ -26,8 +26,8 @@ struct IsaChoice {
   std::string why;
 };
 
-/// The level to run at: `request` if it is not empty, else the environment's ATTN_ISA, else the best
-/// of this CPU. Throws Error(usage) on a name that is unknown or a level that the CPU lacks.
+/// The level to run at: `request` if it is not empty, else the environment's ATTN_ISA, else the
+/// best of this CPU. Throws Error(usage) on a name that is unknown or a level that the CPU lacks.
 [[nodiscard]] IsaChoice choose_isa(std::string_view request = {});
 
 }  // namespace attn::kernels

@@ -8,9 +8,9 @@
 #error "simd.hpp belongs to *_simd.cpp files"
 #endif
 
-#include <xsimd/xsimd.hpp>
-
 #include "kernels/types.hpp"
+
+#include <xsimd/xsimd.hpp>
 
 namespace attn::kernels::ATTN_ISA_NS {
 
@@ -24,8 +24,8 @@ using vf = xsimd::batch<float, arch>;
 using vi = xsimd::batch<int, arch>;
 inline constexpr index_t lanes = static_cast<index_t>(vf::size);
 
-// xsimd 8 has no masked memory access; a tail goes through these, so that it sees the same arithmetic
-// as the full vectors and touches no byte outside its count.
+// xsimd 8 has no masked memory access; a tail goes through these, so that it sees the same
+// arithmetic as the full vectors and touches no byte outside its count.
 #if defined(ATTN_ISA_avx512)
 inline __mmask16 tail_mask(index_t count) {
   return static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(count)));

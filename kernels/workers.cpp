@@ -1,9 +1,8 @@
 #include "kernels/workers.hpp"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <fstream>
+#include <sched.h>
 #include <string>
 
 namespace attn::kernels {

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <memory>
-
 #include "kernels/types.hpp"
+
+#include <memory>
 
 namespace attn::kernels {
 
@@ -11,8 +11,8 @@ namespace attn::kernels {
 /// One caller at a time: two threads that run models at once each bring their own Workers.
 class Workers {
  public:
-  /// Called for chunk in [0, chunks) and worker in [0, size()); two calls with the same worker never
-  /// overlap, so scratch memory may be indexed by it. May not throw.
+  /// Called for chunk in [0, chunks) and worker in [0, size()); two calls with the same worker
+  /// never overlap, so scratch memory may be indexed by it. May not throw.
   using Body = void (*)(void* context, index_t chunk, int worker) noexcept;
 
   Workers() = default;
@@ -41,8 +41,8 @@ class Workers {
 /// 1.
 [[nodiscard]] int default_threads() noexcept;
 
-/// Calls body(chunk, worker) for every chunk in [0, chunks). A single chunk or a single worker never
-/// leaves the caller's thread.
+/// Calls body(chunk, worker) for every chunk in [0, chunks). A single chunk or a single worker
+/// never leaves the caller's thread.
 template <class Body>
 void parallel_for(Workers& workers, index_t chunks, Body&& body) {
   if (chunks <= 1 || workers.size() == 1) {

@@ -1,9 +1,9 @@
 // The only file that mentions OpenMP.
 
-#include <string>
-
 #include "attn/error.hpp"
 #include "kernels/workers.hpp"
+
+#include <string>
 
 #ifdef ATTN_OPENMP
 #include <omp.h>

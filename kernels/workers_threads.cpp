@@ -1,15 +1,15 @@
 // The std::thread backend: workers sleep on a condition variable between regions, so a host that is
 // idle burns nothing, and ThreadSanitizer understands every synchronisation.
 
+#include "attn/error.hpp"
+#include "kernels/workers.hpp"
+
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "attn/error.hpp"
-#include "kernels/workers.hpp"
 
 namespace attn::kernels {
 namespace {

@@ -6,8 +6,8 @@
 
 namespace attn::runtime {
 
-/// Element types of tensors in files and in memory. The graph computes in f32 (f64 for the truth) and
-/// takes ids as i32; the others are storage.
+/// Element types of tensors in files and in memory. The graph computes in f32 (f64 for the truth)
+/// and takes ids as i32; the others are storage.
 enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
 
 /// Bytes of one element.

@@ -15,8 +15,8 @@ struct HeadsView {
 /// Scaled dot-product attention (Vaswani et al. 2017) with grouped key/value heads (GQA):
 ///   s[i, j] = scale · q_i · k_j + mask[i, j];  w = softmax_j(s);  out_i = Σ_j w[i, j] v_j
 /// q and out have `heads`, k and v `kv_heads` heads (heads a multiple of kv_heads; head h reads
-/// h / (heads / kv_heads)). With `causal`, query i stands at position i + kv_len − q_len and sees the
-/// keys j ≤ its position. A query that sees nothing gets weights 0 and output 0.
+/// h / (heads / kv_heads)). With `causal`, query i stands at position i + kv_len − q_len and sees
+/// the keys j ≤ its position. A query that sees nothing gets weights 0 and output 0.
 template <class T>
 struct AttentionArgs {
   index_t batch = 1, heads = 1, kv_heads = 1;
@@ -33,24 +33,25 @@ struct AttentionArgs {
   /// materialised, and the tiled kernel with online softmax runs (Milakov & Gimelshein 2018, Dao
   /// 2022).
   T* weights = nullptr;
-  /// log Σ exp of each row's scores, contiguous [batch, heads, q_len], for the backward pass; −inf for a
-  /// row that sees nothing. May be null.
+  /// log Σ exp of each row's scores, contiguous [batch, heads, q_len], for the backward pass; −inf
+  /// for a row that sees nothing. May be null.
   T* log_sum_exp = nullptr;
   /// attention_scratch_bytes() bytes, 64-byte aligned; may be null where that is 0.
   void* scratch = nullptr;
 };
 
-[[nodiscard]] std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch, index_t heads,
-                                                  index_t kv_heads, index_t q_len, index_t kv_len,
-                                                  index_t head_dim, index_t value_dim);
+[[nodiscard]] std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch,
+                                                  index_t heads, index_t kv_heads, index_t q_len,
+                                                  index_t kv_len, index_t head_dim,
+                                                  index_t value_dim);
 
 /// NMSE ≤ 1e-10 (float). For q_len ≤ 8 a query's bits do not depend on the queries beside it.
 template <class T>
 void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args);
 
 /// Gradients of attention: recomputes the weights from q, k and log_sum_exp, so nothing of size
-/// q_len × kv_len is kept. All gradients are overwritten. dweights: gradient with respect to handed-out
-/// weights, contiguous [batch, heads, q_len, kv_len], or null.
+/// q_len × kv_len is kept. All gradients are overwritten. dweights: gradient with respect to
+/// handed-out weights, contiguous [batch, heads, q_len, kv_len], or null.
 template <class T>
 struct AttentionBackwardArgs {
   AttentionArgs<T> forward;  ///< as in the forward call; out and log_sum_exp hold its results

@@ -24,11 +24,11 @@ void unary_backward(Isa isa, Workers& workers, Unary function, index_t n, const 
 
 enum class Binary { add, sub, mul };
 
-/// y[r, c] = a[r, c] op b[r or 0, c] over contiguous rows × cols: with broadcast_b, b is one row [cols]
-/// (a bias, a gain). y may be a or b (b only without broadcast).
+/// y[r, c] = a[r, c] op b[r or 0, c] over contiguous rows × cols: with broadcast_b, b is one row
+/// [cols] (a bias, a gain). y may be a or b (b only without broadcast).
 template <class T>
-void binary(Isa isa, Workers& workers, Binary op, index_t rows, index_t cols, const T* a, const T* b,
-            bool broadcast_b, T* y);
+void binary(Isa isa, Workers& workers, Binary op, index_t rows, index_t cols, const T* a,
+            const T* b, bool broadcast_b, T* y);
 
 /// y[i] = scale · x[i] + shift. y may be x.
 template <class T>

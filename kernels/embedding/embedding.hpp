@@ -1,9 +1,9 @@
 #pragma once
 
-#include <cstdint>
-
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
+
+#include <cstdint>
 
 namespace attn::kernels {
 

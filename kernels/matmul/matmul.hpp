@@ -1,18 +1,18 @@
 #pragma once
 
-#include <optional>
-#include <span>
-#include <string>
-
 #include "kernels/elementwise/elementwise.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 
+#include <optional>
+#include <span>
+#include <string>
+
 namespace attn::kernels {
 
-/// A matrix in memory: element (i, j) is at data[i · row_stride + j · col_stride]; one of the strides
-/// is 1 (or the matrix has a single row or column), so a transposed operand is the same data with its
-/// strides exchanged.
+/// A matrix in memory: element (i, j) is at data[i · row_stride + j · col_stride]; one of the
+/// strides is 1 (or the matrix has a single row or column), so a transposed operand is the same
+/// data with its strides exchanged.
 template <class T>
 struct MatrixView {
   const T* data = nullptr;
@@ -20,9 +20,9 @@ struct MatrixView {
 };
 
 /// C[b] = act(alpha · A[b] · B[b] + bias) (+ C[b] where `accumulate`), for b < batch.
-/// A [m, k], B [k, n], C [m, n] with contiguous rows. m, n, k and batch may be 0 or 1; with k = 0 the
-/// product is 0. A batch stride of 0 shares the operand. C overlaps neither A nor B.
-/// The activation comes after the bias and before the accumulation.
+/// A [m, k], B [k, n], C [m, n] with contiguous rows. m, n, k and batch may be 0 or 1; with k = 0
+/// the product is 0. A batch stride of 0 shares the operand. C overlaps neither A nor B. The
+/// activation comes after the bias and before the accumulation.
 template <class T>
 struct MatmulArgs {
   index_t m = 0, n = 0, k = 0, batch = 1;
@@ -40,8 +40,8 @@ struct MatmulArgs {
   void* scratch = nullptr;
 };
 
-/// What the choice of an implementation may depend on. For 1 ≤ m ≤ 8 it must not depend on m: a row's
-/// bits are the same alone or among up to 8 (see docs/architecture.md).
+/// What the choice of an implementation may depend on. For 1 ≤ m ≤ 8 it must not depend on m: a
+/// row's bits are the same alone or among up to 8 (see docs/architecture.md).
 struct MatmulProblem {
   index_t m = 0, n = 0, k = 0, batch = 1;
   bool a_transposed = false, b_transposed = false;  ///< col_stride ≠ 1
@@ -69,8 +69,8 @@ struct MatmulImpl {
                                               std::string* log = nullptr);
 
 /// float: chooses by the table and runs; the caller has provided scratch for that row. double: the
-/// reference. Error bound (float): |c − exact| ≤ (k/lanes + 16) · eps · Σ|a||b| per element; exact on
-/// small integers.
+/// reference. Error bound (float): |c − exact| ≤ (k/lanes + 16) · eps · Σ|a||b| per element; exact
+/// on small integers.
 template <class T>
 void matmul(Isa isa, Workers& workers, const MatmulArgs<T>& args);
 

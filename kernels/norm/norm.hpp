@@ -13,13 +13,13 @@ template <class T>
 void layer_norm(Isa isa, Workers& workers, index_t rows, index_t cols, T eps, const T* x,
                 const T* gamma, const T* beta, T* y, T* mean, T* rstd);
 
-/// Gradients of layer_norm. dgamma and dbeta [cols] are overwritten, each may be null; dx may be null,
-/// may be dy. The sums over rows are taken in blocks fixed by the shape; `scratch` holds
+/// Gradients of layer_norm. dgamma and dbeta [cols] are overwritten, each may be null; dx may be
+/// null, may be dy. The sums over rows are taken in blocks fixed by the shape; `scratch` holds
 /// norm_backward_scratch(rows, cols) elements.
 template <class T>
 void layer_norm_backward(Isa isa, Workers& workers, index_t rows, index_t cols, const T* x,
-                         const T* gamma, const T* mean, const T* rstd, const T* dy, T* dx, T* dgamma,
-                         T* dbeta, T* scratch);
+                         const T* gamma, const T* mean, const T* rstd, const T* dy, T* dx,
+                         T* dgamma, T* dbeta, T* scratch);
 
 /// RMS norm, y = x · rstd · gamma with rstd = 1/√(mean(x²) + eps) (Zhang & Sennrich 2019).
 /// Same conventions as layer_norm.

@@ -1,11 +1,11 @@
 #include "kernels/optim/adam.hpp"
 
+#include "kernels/dispatch.hpp"
+#include "kernels/optim/adam_levels.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
-
-#include "kernels/dispatch.hpp"
-#include "kernels/optim/adam_levels.hpp"
 
 namespace attn::kernels {
 

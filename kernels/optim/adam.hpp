@@ -1,14 +1,14 @@
 #pragma once
 
-#include <cstdint>
-
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 
+#include <cstdint>
+
 namespace attn::kernels {
 
-/// Adam (Kingma & Ba 2015) with decoupled weight decay (AdamW, Loshchilov & Hutter 2019), in the order
-/// of operations of torch.optim.AdamW:
+/// Adam (Kingma & Ba 2015) with decoupled weight decay (AdamW, Loshchilov & Hutter 2019), in the
+/// order of operations of torch.optim.AdamW:
 ///   p ← p · (1 − lr · weight_decay)
 ///   m ← m + (g − m)(1 − beta1);  v ← beta2 v + (1 − beta2) g²
 ///   p ← p − (lr / (1 − beta1^t)) · m / (√v / √(1 − beta2^t) + eps)

@@ -1,6 +1,6 @@
-#include <cmath>
-
 #include "kernels/optim/adam_levels.hpp"
+
+#include <cmath>
 
 namespace attn::kernels::scalar {
 

@@ -8,10 +8,10 @@ namespace attn::kernels {
 /// Softmax over the last dimension of x [rows, cols]:
 ///   z[r, c] = scale · x[r, c] + mask[r mod mask_rows, c]   (mask only if not null)
 ///   y[r, c] = exp(z − max z) / Σ exp(z − max z)
-/// With `causal`, row r sees only the columns c ≤ (r mod causal_rows) + causal_offset; the others are
-/// exactly 0. A row that sees nothing (all masked by −inf or by causality, or cols = 0) is all zeros.
-/// A NaN in a visible column makes the row NaN; +inf likewise.
-/// Error: ≤ 3 ULP of the largest element and rows that sum to 1 within 4e-7 (float).
+/// With `causal`, row r sees only the columns c ≤ (r mod causal_rows) + causal_offset; the others
+/// are exactly 0. A row that sees nothing (all masked by −inf or by causality, or cols = 0) is all
+/// zeros. A NaN in a visible column makes the row NaN; +inf likewise. Error: ≤ 3 ULP of the largest
+/// element and rows that sum to 1 within 4e-7 (float).
 template <class T>
 struct SoftmaxArgs {
   index_t rows = 0, cols = 0;

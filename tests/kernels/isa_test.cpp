@@ -1,8 +1,8 @@
 #include "kernels/isa.hpp"
 
-#include <catch2/catch.hpp>
-
 #include "attn/error.hpp"
+
+#include <catch2/catch.hpp>
 
 using namespace attn::kernels;
 

@@ -1,11 +1,11 @@
 #include "kernels/workers.hpp"
 
+#include "attn/error.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <atomic>
 #include <vector>
-
-#include "attn/error.hpp"
 
 using namespace attn::kernels;
 

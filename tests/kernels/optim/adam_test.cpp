@@ -1,8 +1,8 @@
 #include "kernels/optim/adam.hpp"
 
-#include <catch2/catch.hpp>
-
 #include "support/numbers.hpp"
+
+#include <catch2/catch.hpp>
 
 using namespace attn::kernels;
 using namespace attn::test;
