@@ -7,7 +7,8 @@ namespace attn::kernels {
 
 /// Reductions over the last dimension of contiguous x [rows, cols] into y [rows]. Sums of floats
 /// are taken in several lanes and pairwise blocks fixed by cols alone, so error grows with
-/// log(cols). max of no elements is −inf, sum 0, mean NaN.
+/// log(cols). max of no elements is −inf, sum 0, mean NaN; the max of a row that holds a NaN is
+/// NaN.
 enum class Reduce { sum, mean, max };
 
 template <class T>
