@@ -8,7 +8,9 @@ namespace attn::kernels {
 /// Layer norm over the last dimension, y = (x − mean) · rstd · gamma + beta with
 /// rstd = 1/√(var + eps), var the biased variance in two passes (Ba et al. 2016).
 /// x, y contiguous [rows, cols]; gamma, beta [cols], each may be null (1 and 0).
-/// mean, rstd: [rows], for the backward pass; may be null. y may be x. NMSE ≤ 1e-13 (float).
+/// mean, rstd: [rows], for the backward pass; may be null. y may be x. NMSE ≤ 1e-13 (float), also
+/// where the mean dwarfs the deviations. A NaN or infinity makes its row NaN; where the squares of
+/// the deviations overflow T, rstd is 0.
 template <class T>
 void layer_norm(Isa isa, Workers& workers, index_t rows, index_t cols, T eps, const T* x,
                 const T* gamma, const T* beta, T* y, T* mean, T* rstd);
