@@ -1,0 +1,56 @@
+#include "bench/report.hpp"
+
+#include "bench/machine.hpp"
+
+#include <map>
+#include <memory>
+
+namespace attn::bench {
+
+kernels::Isa isa() {
+  static const kernels::Isa level = kernels::choose_isa().isa;
+  return level;
+}
+
+kernels::Workers& workers(int threads) {
+  static std::map<int, std::unique_ptr<kernels::Workers>> pools;
+  auto& pool = pools[threads];
+  if (pool == nullptr) pool = kernels::make_workers(threads);
+  return *pool;
+}
+
+Floats random_floats(std::size_t n) {
+  std::uint32_t state = 1;
+  Floats values(n);
+  for (float& value : values) {
+    // a linear congruence (Numerical Recipes' constants); its upper 24 bits make a float
+    state = state * 1664525U + 1013904223U;
+    value = static_cast<float>(state >> 8) * 0x1p-23F - 1.0F;
+  }
+  return values;
+}
+
+double Meter::rate(double units) const {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  return 1e-9 * units * static_cast<double>(state_.iterations()) / elapsed.count();
+}
+
+void Meter::flops(double operations, int threads) {
+  const double reached = rate(operations);
+  state_.counters["GFLOP/s"] = reached;
+  state_.counters["limit%"] = 100 * reached / arithmetic_limit(isa(), threads);
+}
+
+void Meter::bytes(const Traffic& traffic) {
+  const double total = traffic.read + traffic.written;
+  const double reached = rate(total);
+  const auto working_set = static_cast<std::size_t>(total - traffic.updated);
+  const double limit = traffic.written < 0.1 * total ? read_limit(working_set, traffic.threads)
+                       : traffic.updated > 0.5 * traffic.written
+                           ? update_limit(working_set, traffic.threads)
+                           : copy_limit(working_set, traffic.threads);
+  state_.counters["GB/s"] = reached;
+  state_.counters["limit%"] = 100 * reached / limit;
+}
+
+}  // namespace attn::bench

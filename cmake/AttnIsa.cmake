@@ -1,0 +1,22 @@
+# The ISA table: a row is a level, its compiler flags, and then every *_simd.cpp exists once more.
+set(ATTN_ISA_LEVELS avx2 avx512)
+set(ATTN_ISA_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(ATTN_ISA_avx512 -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl
+  -mprefer-vector-width=512)
+
+# attn_isa_objects(TARGET): compiles every *_simd.cpp below the current folder once per level, into
+# TARGET.
+function(attn_isa_objects target)
+  find_path(XSIMD_INCLUDE_DIR xsimd/xsimd.hpp REQUIRED)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_simd.cpp)
+  foreach(isa IN LISTS ATTN_ISA_LEVELS)
+    set(objects ${target}_${isa})
+    add_library(${objects} OBJECT ${sources})
+    target_link_libraries(${objects} PRIVATE attn_flags)
+    target_include_directories(${objects} SYSTEM PRIVATE ${XSIMD_INCLUDE_DIR})
+    target_compile_definitions(${objects} PRIVATE ATTN_ISA_NS=${isa} ATTN_ISA_${isa})
+    # GCC 12's AVX-512 headers read a deliberately undefined register (GCC bug 105593)
+    target_compile_options(${objects} PRIVATE ${ATTN_ISA_${isa}} -Wno-maybe-uninitialized -Wno-uninitialized)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${objects}>)
+  endforeach()
+endfunction()
