@@ -1,0 +1,191 @@
+#pragma once
+
+// The public interface of attn: open or create an attention model, run it on named inputs, look at its
+// attention, train it, save it. Everything throws attn::Error and nothing else. A Model is used by one
+// thread at a time; two models in two threads never meet.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "attn/error.hpp"
+
+namespace attn {
+
+/// Dimensions, outermost first.
+using Dims = std::vector<std::int64_t>;
+
+/// An input of a run: row-major values that the caller keeps alive during the call. Numbers as float, token
+/// ids as int32.
+struct Input {
+  std::string_view name;
+  Dims shape;
+  std::variant<std::span<const float>, std::span<const std::int32_t>> values;
+};
+
+/// An output of a run: row-major, valid until the model runs or trains again, or is destroyed.
+struct Output {
+  std::string name;
+  Dims shape;
+  std::span<const float> values;
+};
+
+/// What a model takes or gives. A dimension that may be any number is −1; an input that may come with or
+/// without a batch is listed without.
+struct PortInfo {
+  std::string name;
+  Dims shape;
+  bool token_ids = false;
+};
+
+struct Options {
+  /// 1..1024; 0: the processors that affinity and the control group allow. The bits of a result do not
+  /// depend on it.
+  int threads = 0;
+  /// scalar, avx2 or avx512; empty: the environment's ATTN_ISA, else the best this CPU has.
+  std::string isa;
+  /// Check the checksum and refuse NaN and infinite weights when opening.
+  bool verify = false;
+  /// Time every op; see Model::profile().
+  bool profile = false;
+};
+
+/// One op of the graph as it ran: shape of its inputs, implementation, calls and seconds.
+struct OpProfile {
+  std::string op, shape, implementation;
+  std::int64_t calls = 0;
+  double seconds = 0;
+};
+
+/// What `attn-run --info` tells.
+struct ModelInfo {
+  struct Tensor {
+    std::string name, dtype;
+    Dims shape;
+  };
+  struct Node {
+    std::string op, inputs, outputs, implementation;
+  };
+  std::string architecture;
+  std::map<std::string, std::string> parameters;  ///< metadata, bulk left out
+  std::int64_t parameter_count = 0;
+  std::vector<Tensor> tensors;
+  std::vector<Node> graph;
+  /// Bytes, for the sample input (or one token where there is none).
+  struct Memory {
+    std::size_t weights = 0, arena = 0, results_unshared = 0, scratch_unshared = 0, states = 0;
+    int results_in_place = 0;
+  } memory;
+  std::string isa, isa_reason;
+  int threads = 1;
+};
+
+/// How training goes, told after the forward pass of every epoch.
+struct EpochReport {
+  int epoch = 0;  ///< from 0
+  int epochs = 0;
+  double loss = 0;                           ///< before this epoch's update
+  std::span<const float> attention_weights;  ///< [tokens], before this epoch's update
+};
+
+/// The size-loss task: teach the last word's query to look at the words that speak of size.
+/// loss = mean(1 − aᵢ over size words) + mean(aⱼ over the others).
+struct SizeLossTask {
+  std::string sentence;                 ///< empty: the model's own
+  std::vector<std::string> size_words;  ///< empty: the model's own
+};
+
+struct TrainOptions {
+  int epochs = 200;
+  double learning_rate = 0.001;  ///< of Adam
+  /// Called once an epoch; returning false ends the training after that epoch's update.
+  std::function<bool(const EpochReport&)> on_epoch;
+};
+
+struct TrainResult {
+  std::vector<std::string> tokens;
+  std::vector<bool> is_size_word;  ///< by token
+  std::vector<double> losses;      ///< one an epoch
+  std::vector<float> attention_weights_before, attention_weights_after;
+  double combined_size_weight = 0;  ///< Σ of the size words' weights, after
+  bool stopped = false;             ///< on_epoch asked to stop
+};
+
+class Model {
+ public:
+  /// Opens a model.bin (docs/model-format.md). Weights are mapped, not copied. Throws Error(io) if the file
+  /// cannot be read, Error(invalid) if it is not a model this library runs, Error(usage) for options.
+  [[nodiscard]] static Model open(const std::filesystem::path& path, const Options& options = {});
+
+  /// The same from memory, which outlives the model; `name` stands in messages.
+  [[nodiscard]] static Model from_memory(std::span<const std::byte> bytes, std::string name,
+                                         const Options& options = {});
+
+  /// A new model with random weights: projections uniform in ±1/√(their input size), embeddings N(0, 1).
+  /// The same seed gives the same weights everywhere. Parameters by architecture:
+  ///   attention_mechanism   input_dim, attention_units
+  ///   self_attention        embedding_size (0: no projections); optional attn.scale
+  ///   multi_head_attention  embedding_size, num_heads; optional attn.scale
+  ///   size_loss_attention   sentence, size_words (comma-separated), embedding_dim; optional attn.scale
+  /// Throws Error(usage) for an unknown architecture or parameter, or a value out of range.
+  [[nodiscard]] static Model create(std::string_view architecture,
+                                    const std::map<std::string, std::string>& parameters,
+                                    std::uint64_t seed, const Options& options = {});
+
+  /// The architectures there are.
+  [[nodiscard]] static std::vector<std::string> architectures();
+
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();
+
+  [[nodiscard]] const std::string& architecture() const noexcept;
+  [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept;
+  [[nodiscard]] std::vector<PortInfo> inputs() const;
+  [[nodiscard]] std::vector<PortInfo> outputs() const;
+
+  /// Runs the model and gives its outputs in the architecture's order. Memory is planned for the largest
+  /// shapes seen; repeated runs within them allocate nothing of size. Throws Error(usage) for an input that
+  /// is missing, unknown or of another rank, Error(invalid) for a shape or id that does not fit.
+  std::span<const Output> run(std::span<const Input> inputs);
+  std::span<const Output> run(std::initializer_list<Input> inputs) {
+    return run(std::span(inputs.begin(), inputs.size()));
+  }
+
+  /// For a model with a vocabulary: its words, and ids for a sentence (what stands between blanks). Throws
+  /// Error(invalid) naming a word that the vocabulary lacks, or for an empty sentence.
+  [[nodiscard]] const std::vector<std::string>& vocabulary() const noexcept;
+  [[nodiscard]] std::vector<std::int32_t> encode(std::string_view sentence) const;
+  [[nodiscard]] static std::vector<std::string> words(std::string_view sentence);
+  /// The sentence and the size words that the model carries; empty where it has none.
+  [[nodiscard]] const std::string& sentence() const noexcept;
+  [[nodiscard]] const std::vector<std::string>& size_words() const noexcept;
+
+  /// Trains the weights in place with Adam (its moments start anew). Throws Error(usage) for options out of
+  /// range, Error(invalid) for an empty sentence, an unknown size word, or a sentence without size words or
+  /// without others, Error(numerical) if the loss becomes NaN or infinite: the weights are then those
+  /// before the call.
+  TrainResult train(const SizeLossTask& task, const TrainOptions& options = {});
+
+  /// Writes a model.bin, atomically: the file is the old one or the new one, never a part. Throws Error(io).
+  void save(const std::filesystem::path& path) const;
+
+  [[nodiscard]] ModelInfo info() const;
+  /// Op by op since opening, in the order of running; empty unless Options::profile.
+  [[nodiscard]] std::vector<OpProfile> profile() const;
+
+ private:
+  class Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace attn

@@ -1,0 +1,175 @@
+#include "runtime/graph.hpp"
+
+#include "attn/error.hpp"
+#include "runtime/op.hpp"
+#include "runtime/ops.hpp"
+
+#include <algorithm>
+
+namespace attn::runtime {
+
+Symbol Graph::symbol(std::string name) {
+  if (std::find(symbols_.begin(), symbols_.end(), name) != symbols_.end()) {
+    throw Error(ErrorKind::invalid, "graph: symbol '" + name + "' exists");
+  }
+  symbols_.push_back(std::move(name));
+  return static_cast<Symbol>(symbols_.size() - 1);
+}
+
+ValueId Graph::push(Value value) {
+  const auto id = static_cast<ValueId>(values_.size());
+  if (value.storage == ValueId::none) value.storage = id;
+  values_.push_back(std::move(value));
+  return id;
+}
+
+ValueId Graph::named(std::string name, DType dtype, Shape shape, Role role) {
+  if (find(role, name) != ValueId::none) {
+    throw Error(ErrorKind::invalid, "graph: name '" + name + "' exists");
+  }
+  for (const Dim dim : shape.dims()) {
+    if (dim.symbolic() ? slot(ValueId(dim.symbol)) >= symbols_.size() : dim.extent < 0) {
+      throw Error(ErrorKind::invalid, "graph: '" + name + "' has a dimension that does not exist");
+    }
+  }
+  Value value;
+  value.name = std::move(name);
+  value.dtype = dtype;
+  value.shape = shape;
+  value.role = role;
+  return push(std::move(value));
+}
+
+ValueId Graph::input(std::string name, DType dtype, Shape shape) {
+  return named(std::move(name), dtype, shape, Role::input);
+}
+
+ValueId Graph::weight(std::string name, DType dtype, Shape shape) {
+  return named(std::move(name), dtype, shape, Role::weight);
+}
+
+ValueId Graph::state(std::string name, DType dtype, Shape shape) {
+  return named(std::move(name), dtype, shape, Role::state);
+}
+
+ValueId Graph::constant(DType dtype, Shape shape, std::vector<double> elements) {
+  std::int64_t count = 1;
+  for (const Dim dim : shape.dims()) {
+    if (dim.symbolic())
+      throw Error(ErrorKind::invalid, "graph: a constant has a symbolic dimension");
+    count *= dim.extent;
+  }
+  if (static_cast<std::size_t>(count) != elements.size()) {
+    throw Error(ErrorKind::invalid, "graph: a constant of " + std::to_string(count) +
+                                        " elements was given " + std::to_string(elements.size()));
+  }
+  Value value;
+  value.dtype = dtype;
+  value.shape = shape;
+  value.role = Role::constant;
+  value.constant = std::move(elements);
+  return push(std::move(value));
+}
+
+void Graph::check(ValueId id, std::string_view user) const {
+  if (id != ValueId::none && slot(id) >= values_.size()) {
+    throw Error(ErrorKind::invalid, std::string(user) + ": value " +
+                                        std::to_string(static_cast<int>(id)) + " does not exist");
+  }
+}
+
+NodeId Graph::add(const OpDef& op, std::vector<ValueId> inputs, std::any attributes) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    check(inputs[i], op.name);
+    if (inputs[i] == ValueId::none || value(inputs[i]).contiguous || op.view != nullptr) continue;
+    const bool strided = (op.strided >> i & 1U) != 0;
+    if (!strided || (value(inputs[i]).shape.rank() != 2 && !op.strided_any_rank)) {
+      inputs[i] = copy(*this, inputs[i]);
+    }
+  }
+  const std::vector<ValueType> types = op.infer(InferContext(*this, op, inputs, attributes));
+  const auto id = static_cast<NodeId>(nodes_.size());
+  Node node{&op, std::move(inputs), {}, std::move(attributes)};
+  for (const ValueType& type : types) {
+    Value result;
+    result.dtype = type.dtype;
+    result.shape = type.shape;
+    result.producer = id;
+    if (op.aliases && node.outputs.empty()) {
+      const Value& base = value(node.inputs[0]);
+      result.storage = base.storage;
+      if (op.view != nullptr) {
+        // whether a view is contiguous does not depend on the numbers behind the symbols, lengths
+        // of 1 apart: any odd number tells
+        const std::vector<std::int64_t> probe(symbols_.size(), 7);
+        const auto dims = extents(base.shape, probe);
+        const auto whole = TensorView::contiguous_over(
+            nullptr, base.dtype,
+            std::span(dims).first(static_cast<std::size_t>(base.shape.rank())));
+        result.contiguous = base.contiguous && op.view(node, whole, probe).contiguous();
+      }
+    }
+    node.outputs.push_back(push(std::move(result)));
+  }
+  nodes_.push_back(std::move(node));
+  return id;
+}
+
+ValueId Graph::apply(const OpDef& op, std::vector<ValueId> inputs, std::any attributes) {
+  return node(add(op, std::move(inputs), std::move(attributes))).outputs[0];
+}
+
+void Graph::output(std::string name, ValueId value) {
+  if (value == ValueId::none) throw Error(ErrorKind::invalid, "output '" + name + "': no value");
+  check(value, "output '" + name + "'");
+  for (const Output& existing : outputs_) {
+    if (existing.name == name)
+      throw Error(ErrorKind::invalid, "graph: output '" + name + "' exists");
+  }
+  outputs_.push_back({std::move(name), value});
+}
+
+const Value& Graph::value(ValueId id) const {
+  if (id == ValueId::none) throw Error(ErrorKind::invalid, "graph: no value where one is needed");
+  check(id, "graph");
+  return values_[slot(id)];
+}
+
+const Node& Graph::node(NodeId id) const {
+  if (slot(id) >= nodes_.size()) throw Error(ErrorKind::invalid, "graph: node does not exist");
+  return nodes_[slot(id)];
+}
+
+ValueId Graph::find(Role role, std::string_view name) const noexcept {
+  for (std::size_t i = 0; i < values_.size(); ++i) {
+    if (values_[i].role == role && values_[i].name == name) return static_cast<ValueId>(i);
+  }
+  return ValueId::none;
+}
+
+std::string Graph::shape_text(ValueId id) const {
+  return id == ValueId::none ? "-" : to_string(value(id).shape, symbols_);
+}
+
+const Value& InferContext::value(std::size_t i) const {
+  require(has(i), "input " + std::to_string(i) + " is missing");
+  return graph_.value(inputs_[i]);
+}
+
+void InferContext::require(bool ok, std::string_view what) const {
+  if (ok) return;
+  std::string message = std::string(op_.name) + ": " + std::string(what) + " (inputs";
+  for (const ValueId id : inputs_) message += " " + graph_.shape_text(id);
+  throw Error(ErrorKind::invalid, message + ")");
+}
+
+void InferContext::require_number(std::size_t i) const {
+  const DType type = dtype(i);
+  require(
+      type == DType::f32 || type == DType::f64,
+      "input " + std::to_string(i) + " is " + std::string(dtype_name(type)) + ", not F32 or F64");
+}
+
+std::size_t Kernel::scratch_bytes(const Operands& /*largest*/, int /*workers*/) const { return 0; }
+
+}  // namespace attn::runtime

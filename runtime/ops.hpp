@@ -1,0 +1,112 @@
+#pragma once
+
+// The ops as functions that add a node to a graph and return its value. Shapes are written
+// [.., rows, cols]: ".." stands for any outer dimensions. All take and give F32, or F64 throughout
+// (for the truth); ids are I32. Each throws Error(invalid) that names the op and the shapes if they
+// do not fit.
+
+#include "kernels/elementwise/elementwise.hpp"
+#include "kernels/reduce/reduce.hpp"
+#include "runtime/graph.hpp"
+
+#include <optional>
+#include <span>
+
+namespace attn::runtime {
+
+struct MatmulAttributes {
+  bool transpose_a = false, transpose_b = false;
+  double alpha = 1;
+  std::optional<kernels::Unary> activation = std::nullopt;
+  /// Both operands as matrices, their outer dimensions together as rows: the gradient of a
+  /// projection.
+  bool flatten = false;
+};
+
+/// alpha · a · b (+ bias), then the activation. b [k, n] serves all outer rows of a [.., m, k]; a
+/// [batch, m, k] with b [batch, k, n] multiplies pairwise. Each may be transposed in its last two
+/// dimensions; y = x Wᵀ is transpose_b. bias [n] or none.
+ValueId matmul(Graph& graph, ValueId a, ValueId b, MatmulAttributes attributes = {},
+               ValueId bias = ValueId::none);
+
+/// y = x Wᵀ + bias: x [.., k], weight [n, k], bias [n] or none.
+ValueId linear(Graph& graph, ValueId x, ValueId weight, ValueId bias = ValueId::none);
+
+struct SoftmaxAttributes {
+  double scale = 1;
+  bool causal = false;
+};
+
+/// softmax(scale · x + mask) over the last dimension of x [.., rows, cols]; mask [rows, cols] or
+/// [cols] or none. causal: row r sees the columns c ≤ r + cols − rows. A row that sees nothing is
+/// 0.
+ValueId softmax(Graph& graph, ValueId x, SoftmaxAttributes attributes = {},
+                ValueId mask = ValueId::none);
+
+struct AttentionAttributes {
+  int heads = 1, kv_heads = 1;
+  double scale = 1;
+  bool causal = false;
+};
+
+struct AttentionValues {
+  ValueId output;   ///< [.., n, heads · value_dim]
+  ValueId weights;  ///< [.., heads, n, m]; materialised only if something uses it
+};
+
+/// Scaled dot-product attention over heads that lie side by side in the last dimension: q [.., n,
+/// heads · d], k [.., m, kv_heads · d], v [.., m, kv_heads · e], mask [n, m] or none, at most one
+/// outer dimension.
+AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
+                          AttentionAttributes attributes, ValueId mask = ValueId::none);
+
+/// Over the last dimension of x [.., cols]; gamma, beta [cols] or none.
+ValueId layer_norm(Graph& graph, ValueId x, ValueId gamma, ValueId beta, double eps);
+ValueId rms_norm(Graph& graph, ValueId x, ValueId gamma, double eps);
+
+ValueId unary(Graph& graph, kernels::Unary function, ValueId x);
+
+/// a op b, elementwise; b has a's shape or is one row [cols].
+ValueId binary(Graph& graph, kernels::Binary op, ValueId a, ValueId b);
+ValueId add(Graph& graph, ValueId a, ValueId b);
+
+/// scale · x + shift.
+ValueId affine(Graph& graph, ValueId x, double scale, double shift);
+
+/// Over the last dimension: [.., cols] → [..].
+ValueId reduce(Graph& graph, kernels::Reduce op, ValueId x);
+
+/// Over all but the last dimension: [.., cols] → [cols].
+ValueId sum_columns(Graph& graph, ValueId x);
+
+/// Σ x · w over all elements of two values of one shape → []. No gradient flows into w.
+ValueId dot(Graph& graph, ValueId x, ValueId w);
+
+/// table[ids]: table [vocab, cols], ids [count] (I32) → [count, cols]. A run throws Error(invalid)
+/// on an id outside the table.
+ValueId gather(Graph& graph, ValueId table, ValueId ids);
+
+/// A contiguous copy.
+ValueId copy(Graph& graph, ValueId x);
+
+/// Views: no data moves.
+ValueId transpose(Graph& graph, ValueId x, int dim_a, int dim_b);
+/// `length` elements of a constant dimension `dim` from `start` on.
+ValueId slice(Graph& graph, ValueId x, int dim, std::int64_t start, std::int64_t length);
+/// The same elements in another shape. Symbolic dimensions keep their number and order.
+ValueId reshape(Graph& graph, ValueId x, Shape shape);
+
+struct AdamAttributes {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+};
+
+/// One update of `parameter` (a weight) in place; its moments become states of the graph. step: I32
+/// [1], counted from 1; rate: F64 [1]. Returns the updated parameter: fetch it to have the update
+/// run.
+ValueId adam(Graph& graph, ValueId parameter, ValueId gradient, ValueId step, ValueId rate,
+             AdamAttributes attributes = {});
+
+/// Every op there is, for tests and documentation.
+[[nodiscard]] std::span<const OpDef* const> all_ops() noexcept;
+
+}  // namespace attn::runtime

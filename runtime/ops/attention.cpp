@@ -1,0 +1,175 @@
+#include "kernels/attention/attention.hpp"
+
+#include "runtime/op.hpp"
+#include "runtime/ops.hpp"
+#include "runtime/ops/defs.hpp"
+
+namespace attn::runtime {
+namespace {
+
+// inputs: q, k, v, mask; outputs: output, weights, log_sum_exp. The last two are computed only
+// where something uses them.
+std::vector<ValueType> infer(const InferContext& c) {
+  const auto& a = c.attributes<AttentionAttributes>();
+  for (const std::size_t i : {0U, 1U, 2U}) c.require_number(i);
+  const Shape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
+  const int rank = q.rank();
+  c.require((rank == 2 || rank == 3) && k.rank() == rank && v.rank() == rank,
+            "q, k and v are [n, width] or [batch, n, width]");
+  c.require(rank == 2 || (q[0] == k[0] && q[0] == v[0]), "batches differ");
+  c.require(k[-2] == v[-2], "k and v have different lengths");
+  c.require(a.heads >= 1 && a.kv_heads >= 1 && a.heads % a.kv_heads == 0,
+            std::to_string(a.heads) + " heads are not a multiple of " + std::to_string(a.kv_heads) +
+                " key/value heads");
+  c.require(!q[-1].symbolic() && !k[-1].symbolic() && !v[-1].symbolic() &&
+                q[-1].extent % a.heads == 0 && v[-1].extent % a.kv_heads == 0 &&
+                k[-1].extent == q[-1].extent / a.heads * a.kv_heads,
+            "widths do not divide into " + std::to_string(a.heads) + " and " +
+                std::to_string(a.kv_heads) + " heads");
+  if (c.has(3)) c.require(c.shape(3) == Shape{q[-2], k[-2]}, "the mask is [n, m]");
+  const Shape outer = q.first(rank - 2);
+  const Dim width = v[-1].extent / a.kv_heads * a.heads;
+  return {{c.dtype(0), outer.with(q[-2]).with(width)},
+          {c.dtype(0), outer.with(a.heads).with(q[-2]).with(k[-2])},
+          {c.dtype(0), outer.with(a.heads).with(q[-2])}};
+}
+
+// Heads lie side by side in the last dimension.
+template <class T>
+kernels::HeadsView<T> heads_view(const TensorView& t, std::int64_t heads) {
+  return {t.as<T>(), t.rank == 3 ? t.stride(0) : 0, t.dim(-1) / heads, t.stride(-2)};
+}
+
+template <class T>
+kernels::AttentionArgs<T> arguments(const AttentionAttributes& a, const TensorView& q,
+                                    const TensorView& k, const TensorView& v,
+                                    const TensorView& mask, const TensorView& out) {
+  kernels::AttentionArgs<T> args;
+  args.batch = q.rank == 3 ? q.dim(0) : 1;
+  args.heads = a.heads;
+  args.kv_heads = a.kv_heads;
+  args.q_len = q.dim(-2);
+  args.kv_len = k.dim(-2);
+  args.head_dim = q.dim(-1) / a.heads;
+  args.value_dim = v.dim(-1) / a.kv_heads;
+  args.scale = static_cast<T>(a.scale);
+  args.causal = a.causal;
+  args.q = heads_view<const T>(q, a.heads);
+  args.k = heads_view<const T>(k, a.kv_heads);
+  args.v = heads_view<const T>(v, a.kv_heads);
+  args.out = heads_view<T>(out, a.heads);
+  if (mask.present()) {
+    args.mask = mask.as<const T>();
+    args.mask_row_stride = mask.stride(0);
+  }
+  return args;
+}
+
+template <class T>
+class AttentionKernel final : public Kernel {
+ public:
+  explicit AttentionKernel(const BindContext& c)
+      : isa_(c.isa), attributes_(c.attributes<AttentionAttributes>()) {}
+
+  [[nodiscard]] std::size_t scratch_bytes(const Operands& o, int workers) const override {
+    const auto a = of(o);
+    return kernels::attention_scratch_bytes(isa_, workers, a.batch, a.heads, a.kv_heads, a.q_len,
+                                            a.kv_len, a.head_dim, a.value_dim);
+  }
+  void prepare(const Operands& o) override {
+    args_ = of(o);
+    args_.weights = o.outputs[1].as<T>();
+    args_.log_sum_exp = o.outputs[2].as<T>();
+    args_.scratch = o.scratch;
+  }
+  void run(kernels::Workers& workers) override { kernels::attention(isa_, workers, args_); }
+
+  [[nodiscard]] std::string note() const override {
+    return args_.weights == nullptr ? "fused" : "weights handed out";
+  }
+
+ private:
+  [[nodiscard]] kernels::AttentionArgs<T> of(const Operands& o) const {
+    return arguments<T>(attributes_, o.inputs[0], o.inputs[1], o.inputs[2], o.inputs[3],
+                        o.outputs[0]);
+  }
+
+  kernels::Isa isa_;
+  AttentionAttributes attributes_;
+  kernels::AttentionArgs<T> args_;
+};
+
+// inputs: q, k, v, mask, output, log_sum_exp, doutput, dweights; outputs: dq, dk, dv
+std::vector<ValueType> infer_backward(const InferContext& c) {
+  c.require_number(0);
+  return {{c.dtype(0), c.shape(0)}, {c.dtype(0), c.shape(1)}, {c.dtype(0), c.shape(2)}};
+}
+
+template <class T>
+class AttentionBackwardKernel final : public Kernel {
+ public:
+  explicit AttentionBackwardKernel(const BindContext& c)
+      : isa_(c.isa), attributes_(c.attributes<AttentionAttributes>()) {}
+
+  [[nodiscard]] std::size_t scratch_bytes(const Operands& o, int workers) const override {
+    const auto a = of(o).forward;
+    return kernels::attention_backward_scratch_bytes(isa_, workers, a.batch, a.heads, a.kv_heads,
+                                                     a.q_len, a.kv_len, a.head_dim, a.value_dim);
+  }
+  void prepare(const Operands& o) override { args_ = of(o); }
+  void run(kernels::Workers& workers) override {
+    kernels::attention_backward(isa_, workers, args_);
+  }
+
+ private:
+  [[nodiscard]] kernels::AttentionBackwardArgs<T> of(const Operands& o) const {
+    kernels::AttentionBackwardArgs<T> args;
+    args.forward =
+        arguments<T>(attributes_, o.inputs[0], o.inputs[1], o.inputs[2], o.inputs[3], o.inputs[4]);
+    args.forward.log_sum_exp = o.inputs[5].as<T>();
+    if (o.inputs[6].present()) args.dout = heads_view<const T>(o.inputs[6], attributes_.heads);
+    args.dweights = o.inputs[7].as<const T>();
+    args.dq = heads_view<T>(o.outputs[0], attributes_.heads);
+    args.dk = heads_view<T>(o.outputs[1], attributes_.kv_heads);
+    args.dv = heads_view<T>(o.outputs[2], attributes_.kv_heads);
+    args.scratch = o.scratch;
+    return args;
+  }
+
+  kernels::Isa isa_;
+  AttentionAttributes attributes_;
+  kernels::AttentionBackwardArgs<T> args_;
+};
+
+// the mask is data, so nothing flows into it
+void gradient(GradientContext& c) {
+  const NodeId backward = c.graph.add(attention_backward_op,
+                                      {c.input(0), c.input(1), c.input(2), c.input(3), c.output(0),
+                                       c.output(2), c.arrived(0), c.arrived(1)},
+                                      c.attributes<AttentionAttributes>());
+  const std::vector<ValueId> given = c.graph.node(backward).outputs;
+  for (const std::size_t i : {0U, 1U, 2U}) {
+    if (c.wanted(i)) c.give(i, given[i]);
+  }
+}
+
+}  // namespace
+
+const OpDef attention_op{.name = "attention",
+                         .infer = infer,
+                         .bind = make_kernel<AttentionKernel>,
+                         .gradient = gradient,
+                         .strided = 0b111,
+                         .optional = 0b110};
+const OpDef attention_backward_op{.name = "attention_backward",
+                                  .infer = infer_backward,
+                                  .bind = make_kernel<AttentionBackwardKernel>,
+                                  .strided = 0b111};
+
+AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
+                          AttentionAttributes attributes, ValueId mask) {
+  const NodeId node = graph.add(attention_op, {q, k, v, mask}, attributes);
+  return {graph.node(node).outputs[0], graph.node(node).outputs[1]};
+}
+
+}  // namespace attn::runtime

@@ -1,0 +1,24 @@
+#pragma once
+
+// Every op's definition, each in the file of its name.
+
+#include "runtime/op.hpp"
+
+namespace attn::runtime {
+
+extern const OpDef matmul_op;
+extern const OpDef softmax_op, softmax_backward_op;
+extern const OpDef attention_op, attention_backward_op;
+extern const OpDef layer_norm_op, layer_norm_backward_op;
+extern const OpDef rms_norm_op, rms_norm_backward_op;
+extern const OpDef unary_op, unary_backward_op;
+extern const OpDef binary_op;
+extern const OpDef affine_op;
+extern const OpDef reduce_op, broadcast_op;
+extern const OpDef sum_columns_op;
+extern const OpDef dot_op, scaled_by_op;
+extern const OpDef gather_op, scatter_add_op;
+extern const OpDef copy_op, transpose_op, slice_op, reshape_op, pad_op;
+extern const OpDef adam_op;
+
+}  // namespace attn::runtime

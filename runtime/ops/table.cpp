@@ -1,0 +1,38 @@
+#include "runtime/ops.hpp"
+#include "runtime/ops/defs.hpp"
+
+#include <array>
+
+namespace attn::runtime {
+
+std::span<const OpDef* const> all_ops() noexcept {
+  static constexpr std::array table{&matmul_op,
+                                    &softmax_op,
+                                    &softmax_backward_op,
+                                    &attention_op,
+                                    &attention_backward_op,
+                                    &layer_norm_op,
+                                    &layer_norm_backward_op,
+                                    &rms_norm_op,
+                                    &rms_norm_backward_op,
+                                    &unary_op,
+                                    &unary_backward_op,
+                                    &binary_op,
+                                    &affine_op,
+                                    &reduce_op,
+                                    &broadcast_op,
+                                    &sum_columns_op,
+                                    &dot_op,
+                                    &scaled_by_op,
+                                    &gather_op,
+                                    &scatter_add_op,
+                                    &copy_op,
+                                    &transpose_op,
+                                    &slice_op,
+                                    &reshape_op,
+                                    &pad_op,
+                                    &adam_op};
+  return table;
+}
+
+}  // namespace attn::runtime

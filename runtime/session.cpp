@@ -1,0 +1,388 @@
+#include "runtime/session.hpp"
+
+#include "attn/error.hpp"
+#include "runtime/memory_plan.hpp"
+#include "runtime/op.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace attn::runtime {
+namespace {
+
+[[noreturn]] void too_large(const Graph& graph, ValueId id) {
+  throw Error(ErrorKind::memory,
+              "value " + graph.shape_text(id) + " does not fit an address space");
+}
+
+// The elements of a constant in its own type.
+void write_constant(const Value& value, std::byte* to) {
+  for (std::size_t i = 0; i < value.constant.size(); ++i) {
+    const double element = value.constant[i];
+    if (value.dtype == DType::f64) {
+      std::memcpy(to + i * sizeof element, &element, sizeof element);
+    } else if (value.dtype == DType::f32) {
+      const auto narrow = static_cast<float>(element);
+      std::memcpy(to + i * sizeof narrow, &narrow, sizeof narrow);
+    } else {
+      const auto whole = static_cast<std::int32_t>(element);
+      std::memcpy(to + i * sizeof whole, &whole, sizeof whole);
+    }
+  }
+}
+
+}  // namespace
+
+struct Session::Step {
+  NodeId node;
+  std::unique_ptr<Kernel> kernel;
+  std::vector<TensorView> inputs, outputs;
+  std::byte* scratch = nullptr;
+  std::size_t scratch_bytes = 0, scratch_offset = 0;
+  double seconds = 0;
+  std::int64_t calls = 0;
+};
+
+void Session::Free::operator()(std::byte* p) const noexcept { std::free(p); }
+
+Session::Memory Session::allocate(std::size_t bytes) {
+  const std::size_t whole = (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
+  if (whole < bytes)
+    throw Error(ErrorKind::memory, "a session's size does not fit an address space");
+  if (whole == 0) return nullptr;
+  Memory memory(static_cast<std::byte*>(std::aligned_alloc(memory_alignment, whole)));
+  if (!memory) {
+    throw Error(ErrorKind::memory, "no memory for a session: " + std::to_string(whole) + " bytes");
+  }
+  return memory;
+}
+
+Session::Session(const Graph& graph, std::span<const ValueId> fetches,
+                 std::span<const Binding> bindings, SessionOptions options)
+    : graph_(&graph),
+      options_(std::move(options)),
+      fetches_(fetches.begin(), fetches.end()),
+      used_(graph.values().size()),
+      data_(graph.values().size()),
+      tensors_(graph.values().size()) {
+  if (options_.workers == nullptr) options_.workers = &kernels::serial_workers();
+  if (options_.bounds.size() != graph.symbols().size()) {
+    throw Error(ErrorKind::invalid, "session: " + std::to_string(graph.symbols().size()) +
+                                        " symbols need as many bounds, not " +
+                                        std::to_string(options_.bounds.size()));
+  }
+  find_needed(fetches_);
+  bind_kernels();
+  bind_memory(bindings);
+  plan();
+  if (options_.bounds.empty()) resolve();
+}
+
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+
+// Walks back from what was fetched; nodes that nothing needs do not run.
+void Session::find_needed(std::span<const ValueId> fetches) {
+  std::vector<bool> node_needed(graph_->nodes().size());
+  for (const ValueId id : fetches) {
+    (void)graph_->value(id);
+    used_[slot(id)] = true;
+  }
+  for (std::size_t n = graph_->nodes().size(); n-- > 0;) {
+    const Node& node = graph_->nodes()[n];
+    node_needed[n] = std::any_of(node.outputs.begin(), node.outputs.end(),
+                                 [&](ValueId id) { return used_[slot(id)]; });
+    if (!node_needed[n]) continue;
+    for (const ValueId id : node.inputs) {
+      if (id == ValueId::none) continue;
+      used_[slot(id)] = true;
+      used_[slot(graph_->value(id).storage)] = true;
+    }
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      if (i >= 32 || (node.op->optional >> i & 1U) == 0) used_[slot(node.outputs[i])] = true;
+    }
+  }
+  for (std::size_t n = 0; n < node_needed.size(); ++n) {
+    if (node_needed[n]) steps_.push_back(Step{static_cast<NodeId>(n), nullptr, {}, {}});
+  }
+}
+
+void Session::bind_kernels() {
+  std::vector<bool> written(graph_->values().size());
+  for (const Step& step : steps_) {
+    const Node& node = graph_->node(step.node);
+    for (std::size_t i = 0; i < node.inputs.size() && i < 32; ++i) {
+      if ((node.op->writes >> i & 1U) != 0) {
+        written[slot(graph_->value(node.inputs[i]).storage)] = true;
+      }
+    }
+  }
+  for (Step& step : steps_) {
+    const Node& node = graph_->node(step.node);
+    step.inputs.resize(node.inputs.size());
+    step.outputs.resize(node.outputs.size());
+    if (node.op->bind == nullptr) continue;
+    const auto constant = std::make_unique<bool[]>(node.inputs.size());  // NOLINT: a span of bool
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] == ValueId::none) continue;
+      const ValueId storage = graph_->value(node.inputs[i]).storage;
+      const Role role = graph_->value(storage).role;
+      constant[i] = (role == Role::weight || role == Role::constant) && !written[slot(storage)];
+    }
+    step.kernel = node.op->bind(
+        {*graph_, node, options_.isa, std::span<const bool>(constant.get(), node.inputs.size())});
+  }
+}
+
+std::size_t Session::bytes_at_bounds(ValueId id) const {
+  const Value& value = graph_->value(id);
+  const auto dims = extents(value.shape, options_.bounds);
+  std::size_t bytes = dtype_size(value.dtype);
+  for (int i = 0; i < value.shape.rank(); ++i) {
+    const auto dim = static_cast<std::size_t>(dims[static_cast<std::size_t>(i)]);
+    if (__builtin_mul_overflow(bytes, dim, &bytes)) too_large(*graph_, id);
+  }
+  return bytes;
+}
+
+void Session::bind_memory(std::span<const Binding> bindings) {
+  for (const Binding& binding : bindings) {
+    (void)graph_->value(binding.value);
+    data_[slot(binding.value)] = static_cast<std::byte*>(binding.data);
+  }
+  std::size_t state_bytes = 0;
+  std::vector<ValueId> own_states;
+  for (std::size_t v = 0; v < used_.size(); ++v) {
+    const auto id = static_cast<ValueId>(v);
+    const Value& value = graph_->value(id);
+    if (!used_[v] || value.storage != id || data_[v] != nullptr) continue;
+    if (value.role == Role::weight) {
+      throw Error(ErrorKind::invalid, "session: weight '" + value.name + "' has no data");
+    }
+    if (value.role == Role::constant) {
+      constants_.push_back(allocate(std::max<std::size_t>(bytes_at_bounds(id), 1)));
+      data_[v] = constants_.back().get();
+      write_constant(value, data_[v]);
+    }
+    if (value.role == Role::state) {
+      own_states.push_back(id);
+      const std::size_t bytes = std::max<std::size_t>(bytes_at_bounds(id), 1);
+      state_bytes += (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
+    }
+  }
+  states_ = allocate(state_bytes);
+  memory_.states = state_bytes;
+  std::byte* next = states_.get();
+  for (const ValueId id : own_states) {
+    data_[slot(id)] = next;
+    const std::size_t bytes = std::max<std::size_t>(bytes_at_bounds(id), 1);
+    next += (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
+  }
+  reset_states();
+}
+
+void Session::reset_states() noexcept {
+  if (states_) std::memset(states_.get(), 0, memory_.states);
+}
+
+// Lifetimes in steps: inputs live always (a session may run twice on them), a result from the step
+// that writes it to the last that reads it or a view of it, a fetched one to the end.
+void Session::plan() {
+  const int end = static_cast<int>(steps_.size());
+  std::vector<int> last(used_.size(), -1);
+  const auto storage = [&](ValueId id) { return slot(graph_->value(id).storage); };
+  for (int s = 0; s < end; ++s) {
+    const Node& node = graph_->node(steps_[static_cast<std::size_t>(s)].node);
+    for (const ValueId id : node.inputs) {
+      if (id != ValueId::none) last[storage(id)] = s;
+    }
+  }
+  for (const ValueId id : fetches_) last[storage(id)] = end;
+
+  // a block for each storage; in place, a result joins the block of an input that ends with it
+  std::vector<int> block_of(used_.size(), -1);
+  std::vector<MemoryBlock> blocks;
+  const auto open_block = [&](std::size_t v, int first, int final) {
+    block_of[v] = static_cast<int>(blocks.size());
+    const std::size_t bytes = bytes_at_bounds(static_cast<ValueId>(v));
+    blocks.push_back({std::max<std::size_t>(bytes, 1), first, final, 0});
+  };
+  for (std::size_t v = 0; v < used_.size(); ++v) {
+    if (used_[v] && graph_->values()[v].role == Role::input) open_block(v, 0, end);
+  }
+  for (int s = 0; s < end; ++s) {
+    const Step& step = steps_[static_cast<std::size_t>(s)];
+    const Node& node = graph_->node(step.node);
+    for (std::size_t o = 0; o < node.outputs.size(); ++o) {
+      const std::size_t v = slot(node.outputs[o]);
+      if (!used_[v] || storage(node.outputs[o]) != v) continue;
+      const int final = std::max(last[v], s);
+      memory_.results += bytes_at_bounds(node.outputs[o]);
+      for (std::size_t i = 0; o == 0 && i < node.inputs.size() && block_of[v] < 0; ++i) {
+        const ValueId in = node.inputs[i];
+        if ((node.op->in_place >> i & 1U) == 0 || in == ValueId::none) continue;
+        const Value &from = graph_->value(in), &to = graph_->value(node.outputs[o]);
+        MemoryBlock* block = block_of[slot(in)] < 0
+                                 ? nullptr
+                                 : &blocks[static_cast<std::size_t>(block_of[slot(in)])];
+        if (block == nullptr || from.role != Role::result || from.storage != in ||
+            last[slot(in)] != s || block->last != s || !(from.shape == to.shape) ||
+            from.dtype != to.dtype) {
+          continue;
+        }
+        block->last = final;
+        block_of[v] = block_of[slot(in)];
+        ++memory_.results_in_place;
+      }
+      if (block_of[v] < 0) open_block(v, s, final);
+    }
+  }
+
+  const std::vector<TensorView> largest = shapes_at_bounds();
+  std::vector<std::size_t> scratch_block(steps_.size());
+  for (int s = 0; s < end; ++s) {
+    Step& step = steps_[static_cast<std::size_t>(s)];
+    if (!step.kernel) continue;
+    const Node& node = graph_->node(step.node);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      step.inputs[i] =
+          node.inputs[i] == ValueId::none ? TensorView{} : largest[slot(node.inputs[i])];
+    }
+    for (std::size_t o = 0; o < node.outputs.size(); ++o) {
+      step.outputs[o] = largest[slot(node.outputs[o])];
+    }
+    step.scratch_bytes =
+        step.kernel->scratch_bytes({step.inputs, step.outputs, nullptr}, options_.workers->size());
+    memory_.scratch += step.scratch_bytes;
+    if (step.scratch_bytes == 0) continue;
+    scratch_block[static_cast<std::size_t>(s)] = blocks.size();
+    blocks.push_back({step.scratch_bytes, s, s, 0});
+  }
+
+  memory_.arena = plan_memory(blocks);
+  arena_ = allocate(memory_.arena);
+  for (std::size_t v = 0; v < used_.size(); ++v) {
+    if (block_of[v] >= 0) {
+      data_[v] = arena_.get() + blocks[static_cast<std::size_t>(block_of[v])].offset;
+    }
+  }
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    if (steps_[s].scratch_bytes > 0) {
+      steps_[s].scratch = arena_.get() + blocks[scratch_block[s]].offset;
+    }
+  }
+}
+
+// Every used tensor at the largest shape. The data is a token that says "present".
+std::vector<TensorView> Session::shapes_at_bounds() const {
+  static std::byte token;
+  std::vector<TensorView> views(used_.size());
+  for (std::size_t v = 0; v < used_.size(); ++v) {
+    const Value& value = graph_->values()[v];
+    const auto dims = extents(value.shape, options_.bounds);
+    views[v] = TensorView::contiguous_over(
+        used_[v] ? &token : nullptr, value.dtype,
+        std::span(dims).first(static_cast<std::size_t>(value.shape.rank())));
+  }
+  return views;
+}
+
+void Session::resize(std::span<const std::int64_t> symbols) {
+  const bool counts = symbols.size() == options_.bounds.size();
+  for (std::size_t i = 0; i < symbols.size() || !counts; ++i) {
+    if (!counts || symbols[i] < 0 || symbols[i] > options_.bounds[i]) {
+      throw Error(ErrorKind::invalid, counts ? "session: " + graph_->symbols()[i] + " = " +
+                                                   std::to_string(symbols[i]) + " is not in 0.." +
+                                                   std::to_string(options_.bounds[i])
+                                             : "session: every symbol needs its number");
+    }
+  }
+  if (!symbols_.empty() && std::equal(symbols.begin(), symbols.end(), symbols_.begin())) return;
+  symbols_.assign(symbols.begin(), symbols.end());
+  resolve();
+}
+
+// Shapes and pointers of every tensor, then every kernel's arguments.
+void Session::resolve() {
+  for (std::size_t v = 0; v < used_.size(); ++v) {
+    const Value& value = graph_->values()[v];
+    if (!used_[v] || value.storage != static_cast<ValueId>(v)) continue;
+    const auto dims = extents(value.shape, symbols_);
+    tensors_[v] = TensorView::contiguous_over(
+        data_[v], value.dtype, std::span(dims).first(static_cast<std::size_t>(value.shape.rank())));
+  }
+  for (Step& step : steps_) {
+    const Node& node = graph_->node(step.node);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      step.inputs[i] =
+          node.inputs[i] == ValueId::none ? TensorView{} : tensors_[slot(node.inputs[i])];
+    }
+    if (node.op->aliases) {
+      tensors_[slot(node.outputs[0])] =
+          node.op->view == nullptr ? step.inputs[0] : node.op->view(node, step.inputs[0], symbols_);
+    }
+    for (std::size_t o = 0; o < node.outputs.size(); ++o) {
+      step.outputs[o] = tensors_[slot(node.outputs[o])];
+    }
+    if (step.kernel) step.kernel->prepare({step.inputs, step.outputs, step.scratch});
+  }
+}
+
+const TensorView& Session::tensor(ValueId id) const {
+  (void)graph_->value(id);
+  if (!tensors_[slot(id)].present()) {
+    throw Error(ErrorKind::invalid, "session: value " + graph_->shape_text(id) +
+                                        " was not fetched, or the session has no shapes yet");
+  }
+  return tensors_[slot(id)];
+}
+
+void Session::run() {
+  if (symbols_.size() != options_.bounds.size()) {
+    throw Error(ErrorKind::invalid, "session: run before resize");
+  }
+  kernels::Workers& workers = *options_.workers;
+  if (!options_.profile) {
+    for (const Step& step : steps_) {
+      if (step.kernel) step.kernel->run(workers);
+    }
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  for (Step& step : steps_) {
+    if (!step.kernel) continue;
+    const auto start = Clock::now();
+    step.kernel->run(workers);
+    step.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    ++step.calls;
+  }
+}
+
+std::vector<ProfileRow> Session::profile() const {
+  std::vector<ProfileRow> rows;
+  for (const Step& step : steps_) {
+    if (!step.kernel) continue;
+    const Node& node = graph_->node(step.node);
+    ProfileRow row;
+    row.node = step.node;
+    row.op = node.op->name;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      if (!step.inputs[i].present()) continue;
+      row.shape += row.shape.empty() ? "[" : " [";
+      for (int d = 0; d < step.inputs[i].rank; ++d) {
+        row.shape += (d > 0 ? "," : "") + std::to_string(step.inputs[i].dim(d));
+      }
+      row.shape += "]";
+    }
+    row.note = step.kernel->note();
+    row.calls = step.calls;
+    row.seconds = step.seconds;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace attn::runtime

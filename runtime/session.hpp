@@ -1,0 +1,112 @@
+#pragma once
+
+#include "kernels/isa.hpp"
+#include "kernels/workers.hpp"
+#include "runtime/graph.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace attn::runtime {
+
+struct OpDef;
+class Kernel;
+
+/// Memory for a weight, or for a state that is to be shared. The caller keeps it alive.
+struct Binding {
+  ValueId value;
+  void* data;
+};
+
+struct SessionOptions {
+  kernels::Isa isa = kernels::Isa::scalar;
+  kernels::Workers* workers = nullptr;  ///< null: the caller's thread
+  /// The largest number each symbol may take; memory is planned for these.
+  std::vector<std::int64_t> bounds;
+  bool profile = false;  ///< time every node
+};
+
+/// What a node cost, summed over all runs.
+struct ProfileRow {
+  NodeId node;
+  std::string op, shape, note;
+  std::int64_t calls = 0;
+  double seconds = 0;
+};
+
+/// Where the memory of a session goes, in bytes.
+struct MemoryReport {
+  std::size_t arena = 0;    ///< inputs, results, scratch
+  std::size_t results = 0;  ///< what the results would take without sharing
+  std::size_t scratch = 0;  ///< what the kernels' scratch would take without sharing
+  std::size_t states = 0;
+  int results_in_place = 0;  ///< results that took over an input's memory
+};
+
+/// A graph made ready to run: the nodes that the fetched values need, their kernels bound for one
+/// ISA level, their memory planned in one arena. Running allocates nothing. One thread at a time;
+/// sessions on the same graph and the same read-only weights are independent. The graph outlives
+/// the session.
+class Session {
+ public:
+  /// Throws Error(invalid) on a weight without a binding or a bound that is missing, Error(memory)
+  /// if the arena cannot be had.
+  Session(const Graph& graph, std::span<const ValueId> fetches, std::span<const Binding> bindings,
+          SessionOptions options);
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) = delete;
+
+  /// Gives every symbol its number; needed before the first run of a graph that has symbols. Throws
+  /// Error(invalid) on a number that is negative or above its bound.
+  void resize(std::span<const std::int64_t> symbols);
+
+  /// The tensor of an input (to be filled), a fetched value or a state, in the present shapes.
+  [[nodiscard]] const TensorView& tensor(ValueId id) const;
+
+  /// Runs every node once. Throws what a kernel throws on data it cannot compute with.
+  void run();
+
+  /// Sets all states of this session to zero.
+  void reset_states() noexcept;
+
+  [[nodiscard]] std::size_t node_count() const noexcept { return steps_.size(); }
+  [[nodiscard]] const MemoryReport& memory() const noexcept { return memory_; }
+  /// One row a node, in the order of running.
+  [[nodiscard]] std::vector<ProfileRow> profile() const;
+  [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
+
+ private:
+  struct Step;
+  struct Free {
+    void operator()(std::byte* p) const noexcept;
+  };
+  using Memory = std::unique_ptr<std::byte, Free>;
+
+  [[nodiscard]] static Memory allocate(std::size_t bytes);
+  void find_needed(std::span<const ValueId> fetches);
+  void bind_kernels();
+  void bind_memory(std::span<const Binding> bindings);
+  void plan();
+  void place();
+  void resolve();
+  [[nodiscard]] std::vector<TensorView> shapes_at_bounds() const;
+  [[nodiscard]] std::size_t bytes_at_bounds(ValueId id) const;
+
+  const Graph* graph_;
+  SessionOptions options_;
+  std::vector<ValueId> fetches_;
+  std::vector<Step> steps_;
+  std::vector<bool> used_;           ///< by value: does anything that runs read or write it?
+  std::vector<std::byte*> data_;     ///< by value that is its own storage
+  std::vector<TensorView> tensors_;  ///< by value, in the present shapes
+  std::vector<std::int64_t> symbols_;
+  Memory arena_, states_;
+  std::vector<Memory> constants_;
+  MemoryReport memory_;
+};
+
+}  // namespace attn::runtime
