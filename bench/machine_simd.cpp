@@ -15,8 +15,9 @@ float arithmetic_loop(index_t steps, float factor) {
   for (index_t step = 0; step < steps; ++step) {
     for (int u = 0; u < arithmetic_chains; ++u) sums[u] = xsimd::fma(sums[u], scale, shift);
   }
-  for (int u = 1; u < arithmetic_chains; ++u) sums[0] += sums[u];
-  return sums[0].get(0);
+  vf total(0.0F);
+  for (const vf sum : sums) total += sum;
+  return total.get(0);
 }
 
 int arithmetic_lanes() { return static_cast<int>(lanes); }

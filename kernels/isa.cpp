@@ -3,12 +3,22 @@
 #include "attn/error.hpp"
 
 #include <array>
+#include <cpuid.h>
 #include <cstdlib>
 
 namespace attn::kernels {
 namespace {
 
 constexpr std::array<Isa, isa_count> levels{Isa::scalar, Isa::avx2, Isa::avx512};
+
+// a feature that clang's __builtin_cpu_supports has no name for
+bool has_f16c() noexcept {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
 
 }  // namespace
 
@@ -27,8 +37,8 @@ bool isa_supported(Isa isa) noexcept {
   switch (isa) {
     case Isa::scalar: return true;
     case Isa::avx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-             __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c() &&
+             __builtin_cpu_supports("bmi2");
     case Isa::avx512:
       return isa_supported(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&

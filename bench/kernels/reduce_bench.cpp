@@ -47,7 +47,8 @@ void sum_columns(benchmark::State& state) {
 
 void dot(benchmark::State& state) {
   const index_t n = state.range(0);
-  const auto x = random_floats(static_cast<std::size_t>(n)), w = x;
+  const auto x = random_floats(static_cast<std::size_t>(n));
+  const auto w = random_floats(static_cast<std::size_t>(n));
   Meter meter(state);
   for (auto _ : state) benchmark::DoNotOptimize(kernels::dot(isa(), n, x.data(), w.data()));
   meter.bytes({8.0 * static_cast<double>(n)});

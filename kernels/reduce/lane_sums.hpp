@@ -44,7 +44,7 @@ struct Sums {
 
 template <int K>
 inline Sums<K> no_sums() {
-  Sums<K> zero;
+  Sums<K> zero;  // NOLINT(cppcoreguidelines-pro-type-member-init): the loop does
   for (int k = 0; k < K; ++k) zero.v[k] = vf(0.0F);
   return zero;
 }

@@ -180,7 +180,7 @@ TEST_CASE("dot is within its bound at every length", "[reduce]") {
         power += std::fabs(term);
       }
       INFO(isa_name(isa) << " n=" << n);
-      const double got =
+      const auto got =
           static_cast<double>(dot(isa, static_cast<index_t>(n), x.data() + 1, w.data() + 1));
       REQUIRE(std::fabs(got - exact) <= (additions(static_cast<double>(n)) + 1) * unit * power);
     }
