@@ -1,0 +1,56 @@
+#pragma once
+
+#include "kernels/matmul/matmul.hpp"
+#include "kernels/types.hpp"
+
+// What the rows of the implementation table share: the versions of the product per ISA level.
+
+namespace attn::kernels {
+
+/// Columns of a panel of packed B at a level: two vectors. The packed form of B [k, n] is
+/// ceil(n / columns) panels of [k, columns], zeros where the last one exceeds n.
+constexpr index_t panel_columns(Isa isa) { return isa == Isa::avx512 ? 32 : 16; }
+
+/// c = epilogue(A · B) for a block of C, on the caller's thread. Every element is summed by one
+/// fused multiply-add per step of k, in ascending order, whatever the block and its neighbours are:
+/// so the bits of an element depend on its row of A and its column of B alone.
+struct MatmulBlock {
+  index_t rows = 0, columns = 0, k = 0;
+  const float* a = nullptr;
+  index_t a_row = 0, a_col = 1;  ///< strides of A
+  const float* b = nullptr;
+  index_t b_row = 0;    ///< between the rows of B within a panel
+  index_t b_panel = 0;  ///< between the panels of panel_columns() columns
+  float* c = nullptr;
+  index_t c_row = 0;
+  bool resume = false;  ///< the sums go on from what c holds
+  bool finish = true;   ///< alpha, bias and add follow; else c receives the bare sums
+  float alpha = 1;
+  const float* bias = nullptr;  ///< [columns] or null
+  const float* add = nullptr;   ///< [rows, columns], added last, or null; may be c where not resume
+  index_t add_row = 0;
+};
+
+using MatmulBlockRun = void (*)(const MatmulBlock& block);
+
+/// Writes the panel of B [k, columns] (columns ≤ panel_columns()) that begins at b.
+using MatmulPackPanel = void (*)(index_t k, index_t columns, const MatrixView<float>& b,
+                                 float* panel);
+
+namespace scalar {
+template <class T>
+void matmul(Workers& workers, const MatmulArgs<T>& args);
+}
+namespace avx2 {
+void matmul_block(const MatmulBlock& block);
+void matmul_pack_panel(index_t k, index_t columns, const MatrixView<float>& b, float* panel);
+}  // namespace avx2
+namespace avx512 {
+void matmul_block(const MatmulBlock& block);
+void matmul_pack_panel(index_t k, index_t columns, const MatrixView<float>& b, float* panel);
+}  // namespace avx512
+
+/// The rows of the table that have a file of their own.
+extern const MatmulImpl matmul_small, matmul_packed;
+
+}  // namespace attn::kernels

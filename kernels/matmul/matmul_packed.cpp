@@ -1,0 +1,184 @@
+// The row `packed`: B in panels, packed in advance or a block at a time, C in blocks cut by shape.
+
+#include "kernels/dispatch.hpp"
+#include "kernels/matmul/matmul_levels.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace attn::kernels {
+namespace {
+
+// A chunk of work is row_block × column_block of C.
+constexpr index_t column_block = 128;
+constexpr index_t row_block = 240;
+constexpr index_t k_block = 1024;
+// Up to as many rows a B that is not packed is read where it stands.
+constexpr index_t direct_rows = 16;
+
+struct Cut {
+  index_t rows, columns, k;                 // of one block
+  index_t row_cuts, column_cuts;            // blocks of C
+  index_t panels_bytes, tile_bytes, bytes;  // of one worker's scratch
+};
+
+constexpr index_t header_bytes = 64;  // which block of B the worker's scratch holds
+
+Cut cut_of(index_t m, index_t n, index_t k, Isa isa) {
+  Cut cut{};
+  const index_t panel = panel_columns(isa);
+  cut.row_cuts = std::max<index_t>(1, ceil_div(m, row_block));
+  cut.rows = ceil_div(m, cut.row_cuts);
+  cut.columns = std::min(column_block, round_up(n, panel));
+  cut.column_cuts = ceil_div(n, column_block);
+  cut.k = std::min(k, k_block);
+  cut.panels_bytes = round_up(cut.columns * cut.k * static_cast<index_t>(sizeof(float)), 64);
+  cut.tile_bytes = round_up(cut.rows * cut.columns * static_cast<index_t>(sizeof(float)), 64);
+  cut.bytes = header_bytes + cut.panels_bytes + cut.tile_bytes;
+  return cut;
+}
+
+const char* declines(const MatmulProblem& problem, Isa isa) {
+  if (problem.f64) return "float only";
+  if (isa == Isa::scalar) return "needs AVX2";
+  return nullptr;
+}
+
+std::size_t scratch_bytes(const MatmulProblem& p, Isa isa, int workers) {
+  return static_cast<std::size_t>(cut_of(p.m, p.n, p.k, isa).bytes * workers);
+}
+
+std::size_t packed_bytes(const MatmulProblem& p, Isa isa) {
+  return static_cast<std::size_t>(round_up(p.n, panel_columns(isa)) * p.k) * sizeof(float);
+}
+
+MatmulPackPanel pack_panel_at(Isa isa) {
+  return at_level<MatmulPackPanel>(isa, avx2::matmul_pack_panel, avx2::matmul_pack_panel,
+                                   avx512::matmul_pack_panel);
+}
+
+void pack_panels(Isa isa, index_t k, index_t columns, MatrixView<float> b, float* to) {
+  const MatmulPackPanel pack_panel = pack_panel_at(isa);
+  const index_t panel = panel_columns(isa);
+  for (index_t j = 0; j < columns; j += panel) {
+    pack_panel(k, std::min(panel, columns - j), b, to);
+    b.data += panel * b.col_stride;
+    to += panel * k;
+  }
+}
+
+void pack(const MatmulProblem& p, Isa isa, const MatrixView<float>& b, void* packed) {
+  pack_panels(isa, p.k, p.n, b, static_cast<float*>(packed));
+}
+
+struct Run {
+  const MatmulArgs<float>& p;
+  const Isa isa;
+  const Cut cut;
+  const MatmulBlockRun block_at_level;
+  const bool direct;  // B is read where it stands
+
+  void chunk(index_t index, int worker) const {
+    const index_t row_cut = index % cut.row_cuts;
+    const index_t column_cut = index / cut.row_cuts % cut.column_cuts;
+    const index_t entry = index / cut.row_cuts / cut.column_cuts;
+    const index_t i = p.m * row_cut / cut.row_cuts;
+    const index_t j = column_cut * column_block;
+
+    MatmulBlock block;
+    block.rows = p.m * (row_cut + 1) / cut.row_cuts - i;
+    block.columns = std::min(column_block, p.n - j);
+    block.a_row = p.a.row_stride;
+    block.a_col = p.a.col_stride;
+    block.alpha = p.alpha;
+    block.bias = p.bias != nullptr ? p.bias + j : nullptr;
+    float* const c = p.c + entry * p.batch_stride_c + i * p.stride_c + j;
+    block.c = c;
+    block.c_row = p.stride_c;
+    auto* const own = static_cast<char*>(p.scratch) + worker * cut.bytes;
+    if (p.accumulate && (p.activation || p.k > k_block)) {
+      // C is needed as it was until the end: the sums grow in a tile beside it
+      block.c = reinterpret_cast<float*>(own + header_bytes + cut.panels_bytes);
+      block.c_row = block.columns;
+    }
+    index_t k = 0;
+    do {
+      block.k = std::min(k_block, p.k - k);
+      block.a = p.a.data + entry * p.batch_stride_a + i * p.a.row_stride + k * p.a.col_stride;
+      place_b(block, entry, j, k, own);
+      block.resume = k > 0;
+      k += block.k;
+      block.finish = k == p.k;
+      if (block.finish && p.accumulate && !p.activation) {
+        block.add = c;
+        block.add_row = p.stride_c;
+      }
+      block_at_level(block);
+    } while (k < p.k);
+    if (block.c != c && !p.activation) copy_rows(block, c);
+    if (p.activation) activate(block, c);
+  }
+
+  void place_b(MatmulBlock& block, index_t entry, index_t j, index_t k, char* own) const {
+    const index_t panel = panel_columns(isa);
+    if (p.packed_b != nullptr) {
+      block.b = static_cast<const float*>(p.packed_b) + j * p.k + k * panel;
+      block.b_row = panel;
+      block.b_panel = p.k * panel;
+      return;
+    }
+    const float* b = p.b.data + entry * p.batch_stride_b + k * p.b.row_stride + j * p.b.col_stride;
+    if (direct) {
+      block.b = b;
+      block.b_row = p.b.row_stride;
+      block.b_panel = panel;
+      return;
+    }
+    auto* const panels = reinterpret_cast<float*>(own + header_bytes);
+    const float* held = nullptr;
+    std::memcpy(&held, own, sizeof held);
+    if (held != b) {
+      pack_panels(isa, block.k, block.columns, {b, p.b.row_stride, p.b.col_stride}, panels);
+      std::memcpy(own, &b, sizeof b);
+    }
+    block.b = panels;
+    block.b_row = panel;
+    block.b_panel = block.k * panel;
+  }
+
+  void copy_rows(const MatmulBlock& block, float* c) const {
+    for (index_t i = 0; i < block.rows; ++i) {
+      std::copy_n(block.c + i * block.c_row, block.columns, c + i * p.stride_c);
+    }
+  }
+
+  void activate(const MatmulBlock& block, float* c) const {
+    for (index_t i = 0; i < block.rows; ++i) {
+      float* const row = block.c + i * block.c_row;
+      if (p.accumulate) {
+        float* const to = c + i * p.stride_c;
+        for (index_t j = 0; j < block.columns; ++j) to[j] += row[j];
+      }
+    }
+  }
+};
+
+void run(Isa isa, Workers& workers, const MatmulArgs<float>& args) {
+  if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
+  const Run run{
+      args, isa, cut_of(args.m, args.n, args.k, isa),
+      at_level<MatmulBlockRun>(isa, avx2::matmul_block, avx2::matmul_block, avx512::matmul_block),
+      args.m <= direct_rows && args.b.col_stride == 1};
+  for (int worker = 0; worker < workers.size(); ++worker) {
+    const float* none = nullptr;
+    std::memcpy(static_cast<char*>(args.scratch) + worker * run.cut.bytes, &none, sizeof none);
+  }
+  parallel_for(workers, args.batch * run.cut.column_cuts * run.cut.row_cuts,
+               [&](index_t chunk, int worker) { run.chunk(chunk, worker); });
+}
+
+}  // namespace
+
+const MatmulImpl matmul_packed{"packed", declines, scratch_bytes, packed_bytes, pack, run};
+
+}  // namespace attn::kernels

@@ -1,0 +1,193 @@
+#include "kernels/matmul/matmul.hpp"
+
+#include "support/numbers.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <memory>
+
+using namespace attn::kernels;
+using namespace attn::test;
+
+namespace {
+
+struct Shape {
+  index_t m, n, k, batch = 1;
+};
+
+std::ostream& operator<<(std::ostream& out, const Shape& s) {
+  return out << s.batch << " x " << s.m << "x" << s.k << " by " << s.k << "x" << s.n;
+}
+
+struct Options {
+  bool a_transposed = false, b_transposed = false, packed = false, shared_b = false;
+  bool accumulate = false, bias = false;
+  double alpha = 1;
+  std::optional<Unary> activation;
+};
+
+std::size_t count(index_t n) { return static_cast<std::size_t>(n); }
+
+/// An aligned block of memory, exactly as large as asked for, so that asan sees the first byte
+/// over.
+struct Memory {
+  explicit Memory(std::size_t bytes)
+      : data(std::aligned_alloc(64, (bytes + 63) / 64 * 64), &std::free) {}
+  std::unique_ptr<void, decltype(&std::free)> data;
+};
+
+/// The operands of a product, with rows further apart than they are long, one element off
+/// alignment.
+template <class T>
+struct Operands {
+  Operands(const Shape& shape, const Options& options, std::uint32_t seed)
+      : s(shape),
+        o(options),
+        lda((o.a_transposed ? s.m : s.k) + 3),
+        ldb((o.b_transposed ? s.k : s.n) + 5),
+        ldc(s.n + 2) {
+    a = converted<T>(random_values<float>(count(1 + s.batch * size_a()), seed));
+    b = converted<T>(random_values<float>(count(1 + s.batch * size_b()), seed + 1));
+    c = converted<T>(random_values<float>(count(1 + s.batch * size_c()), seed + 2));
+    bias = converted<T>(random_values<float>(count(1 + s.n), seed + 3));
+  }
+
+  index_t size_a() const { return (o.a_transposed ? s.k : s.m) * lda; }
+  index_t size_b() const { return (o.b_transposed ? s.n : s.k) * ldb; }
+  index_t size_c() const { return s.m * ldc; }
+
+  MatmulArgs<T> args() {
+    MatmulArgs<T> p;
+    p.m = s.m;
+    p.n = s.n;
+    p.k = s.k;
+    p.batch = s.batch;
+    p.a = {a.data() + 1, o.a_transposed ? 1 : lda, o.a_transposed ? lda : 1};
+    p.b = {b.data() + 1, o.b_transposed ? 1 : ldb, o.b_transposed ? ldb : 1};
+    p.c = c.data() + 1;
+    p.stride_c = ldc;
+    p.batch_stride_a = size_a();
+    p.batch_stride_b = o.shared_b ? 0 : size_b();
+    p.batch_stride_c = size_c();
+    p.alpha = static_cast<T>(o.alpha);
+    p.accumulate = o.accumulate;
+    p.bias = o.bias ? bias.data() + 1 : nullptr;
+    p.activation = o.activation;
+    return p;
+  }
+
+  Shape s;
+  Options o;
+  index_t lda, ldb, ldc;
+  std::vector<T> a, b, c, bias;
+};
+
+MatmulProblem problem_of(const Operands<float>& x) {
+  return {x.s.m, x.s.n, x.s.k, x.s.batch, x.o.a_transposed, x.o.b_transposed, x.o.packed, false};
+}
+
+/// Runs one row of the table on x.
+void run_row(const MatmulImpl& row, Isa isa, Workers& workers, Operands<float>& x) {
+  const MatmulProblem problem = problem_of(x);
+  MatmulArgs<float> p = x.args();
+  const Memory scratch(row.scratch_bytes(problem, isa, workers.size()));
+  const Memory packed(x.o.packed ? row.packed_bytes(problem, isa) : 0);
+  p.scratch = scratch.data.get();
+  if (x.o.packed && row.packed_bytes(problem, isa) > 0) {
+    row.pack(problem, isa, p.b, packed.data.get());
+    p.packed_b = packed.data.get();
+    p.b = {};
+  }
+  row.run(isa, workers, p);
+}
+
+/// Calls body(row, isa) for every row of the table and level that take the problem.
+template <class Body>
+void for_every_row(const MatmulProblem& problem, Body body) {
+  for (const Isa isa : supported_isas()) {
+    for (const MatmulImpl& row : matmul_table()) {
+      if (row.declines(problem, isa) == nullptr) body(row, isa);
+    }
+  }
+}
+
+/// |got − exact| in units of what each element's rounding may amount to: k + 8 roundings of half an
+/// ulp each, at the magnitude of the sum of the absolute products. Rows beyond C must be untouched.
+double worst_error(const Operands<float>& got, const Operands<double>& exact,
+                   const Operands<double>& magnitude) {
+  double worst = 0;
+  for (std::size_t i = 0; i < exact.c.size(); ++i) {
+    const double unit = (static_cast<double>(exact.s.k) + 8) * 0x1p-24 * magnitude.c[i] + 1e-37;
+    const double error = std::fabs(static_cast<double>(got.c[i]) - exact.c[i]) / unit;
+    if (!(error <= worst)) worst = error;
+  }
+  return worst;
+}
+
+Operands<double> exact_of(const Shape& s, const Options& o, std::uint32_t seed) {
+  Operands<double> x(s, o, seed);
+  matmul(Isa::scalar, serial_workers(), x.args());
+  return x;
+}
+
+/// The same product of the absolute values.
+Operands<double> magnitude_of(const Shape& s, Options o, std::uint32_t seed) {
+  o.activation.reset();
+  Operands<double> x(s, o, seed);
+  for (auto* values : {&x.a, &x.b, &x.c, &x.bias}) {
+    for (double& v : *values) v = std::fabs(v);
+  }
+  auto p = x.args();
+  p.alpha = std::fabs(p.alpha);
+  matmul(Isa::scalar, serial_workers(), p);
+  return x;
+}
+
+const std::vector<Shape> shapes{{0, 4, 4},          {4, 0, 4},     {4, 4, 0},       {1, 1, 1},
+                                {3, 4, 4},          {13, 4, 4},    {1, 16, 1},      {7, 33, 5},
+                                {12, 32, 64},       {13, 65, 40},  {1, 150, 300},   {25, 31, 17},
+                                {130, 40, 70},      {30, 300, 50}, {250, 140, 33},  {5, 20, 1300},
+                                {40, 70, 2100},     {3, 4, 5, 6},  {20, 40, 30, 3}, {17, 20, 9, 0},
+                                {100, 200, 1030, 2}};
+
+}  // namespace
+
+TEST_CASE("the double reference is the textbook sum", "[matmul]") {
+  Operands<double> x({3, 5, 7, 2}, {}, 1);
+  const auto p = x.args();
+  matmul(Isa::scalar, serial_workers(), p);
+  for (index_t e = 0; e < 2; ++e) {
+    for (index_t i = 0; i < 3; ++i) {
+      for (index_t j = 0; j < 5; ++j) {
+        double sum = 0;
+        for (index_t k = 0; k < 7; ++k) {
+          sum += p.a.data[e * p.batch_stride_a + i * x.lda + k] *
+                 p.b.data[e * p.batch_stride_b + k * x.ldb + j];
+        }
+        REQUIRE(p.c[e * p.batch_stride_c + i * x.ldc + j] == sum);
+      }
+    }
+  }
+}
+
+TEST_CASE("every row follows the double product at every level", "[matmul]") {
+  for (const Shape& s : shapes) {
+    for (int variant = 0; variant < 16; ++variant) {
+      Options o;
+      o.a_transposed = (variant & 1) != 0;
+      o.b_transposed = (variant & 2) != 0;
+      o.packed = (variant & 4) != 0;
+      o.shared_b = o.packed;
+      o.accumulate = o.bias = (variant & 8) != 0;
+      o.alpha = o.bias ? -0.3F : 1;
+      const auto exact = exact_of(s, o, 7), magnitude = magnitude_of(s, o, 7);
+      for_every_row(problem_of(Operands<float>(s, o, 7)), [&](const MatmulImpl& row, Isa isa) {
+        Operands<float> got(s, o, 7);
+        run_row(row, isa, serial_workers(), got);
+        INFO(row.name << " " << isa_name(isa) << " " << s << " variant " << variant);
+        REQUIRE(worst_error(got, exact, magnitude) <= 1);
+      });
+    }
+  }
+}
