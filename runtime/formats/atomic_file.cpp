@@ -1,0 +1,90 @@
+#include "runtime/formats/atomic_file.hpp"
+
+#include "attn/error.hpp"
+#include "runtime/formats/text.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <system_error>
+
+namespace attn::runtime {
+namespace {
+
+/// A name that no other writer of this process uses; another process has another number.
+std::string temporary_name() {
+  static std::atomic<unsigned> count{0};
+  return ".attn-" + std::to_string(::getpid()) + "-" + std::to_string(count++) + ".tmp";
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const std::filesystem::path& target) {
+  std::error_code no_such_file;
+  const std::filesystem::path real = std::filesystem::canonical(target, no_such_file);
+  target_ = no_such_file ? target : real;
+  if (!target_.has_filename()) fail(EISDIR);
+
+  const std::filesystem::path parent = target_.parent_path();
+  folder_ =
+      Descriptor(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder_.get() < 0) fail(errno);
+
+  struct stat old {};
+  const bool replaces = ::fstatat(folder_.get(), target_.filename().c_str(), &old, 0) == 0;
+  if (replaces && S_ISDIR(old.st_mode)) fail(EISDIR);
+  if (replaces && !S_ISREG(old.st_mode)) {
+    throw Error(ErrorKind::io, path_text(target_) + ": cannot be written: not a regular file");
+  }
+
+  std::string name;
+  do {  // a name may be taken by what a killed process of the same number left behind
+    name = temporary_name();
+    file_ = Descriptor(
+        ::openat(folder_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  } while (file_.get() < 0 && errno == EEXIST);
+  if (file_.get() < 0) fail(errno);
+  temporary_ = name;
+  if (replaces && ::fchmod(file_.get(), old.st_mode & 0777) != 0) {
+    const int code = errno;
+    ::unlinkat(folder_.get(), temporary_.c_str(), 0);  // the destructor does not run
+    fail(code);
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (!temporary_.empty()) ::unlinkat(folder_.get(), temporary_.c_str(), 0);
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      fail(errno);
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(file_.get()) != 0) fail(errno);
+  // some file systems report a failed write only here
+  if (::close(file_.release()) != 0) fail(errno);
+  if (::renameat(folder_.get(), temporary_.c_str(), folder_.get(), target_.filename().c_str()) !=
+      0) {
+    fail(errno);
+  }
+  temporary_.clear();
+  // EINVAL: a file system that cannot do this to folders keeps names in order itself
+  if (::fsync(folder_.get()) != 0 && errno != EINVAL) fail(errno);
+}
+
+void AtomicFile::fail(int code) const {
+  throw Error(ErrorKind::io,
+              path_text(target_) + ": cannot be written: " + std::generic_category().message(code));
+}
+
+}  // namespace attn::runtime

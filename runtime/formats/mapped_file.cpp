@@ -1,0 +1,45 @@
+#include "runtime/formats/mapped_file.hpp"
+
+#include "attn/error.hpp"
+#include "runtime/formats/descriptor.hpp"
+#include "runtime/formats/text.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <system_error>
+
+namespace attn::runtime {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path, int code) {
+  throw Error(code == ENOMEM ? ErrorKind::memory : ErrorKind::io,
+              path_text(path) + ": cannot be read: " + std::generic_category().message(code));
+}
+
+}  // namespace
+
+MappedFile MappedFile::open(const std::filesystem::path& path) {
+  // O_NONBLOCK: the open of a FIFO that nobody writes to would wait for ever
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (file.get() < 0) fail(path, errno);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) fail(path, errno);
+  if (S_ISDIR(status.st_mode)) fail(path, EISDIR);
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(ErrorKind::io, path_text(path) + ": cannot be read: not a regular file");
+  }
+  if (status.st_size == 0) throw Error(ErrorKind::invalid, path_text(path) + ": the file is empty");
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) fail(path, errno);
+  return MappedFile({static_cast<const std::byte*>(address), size});
+}
+
+MappedFile::~MappedFile() {
+  if (bytes_.empty()) return;
+  ::munmap(const_cast<void*>(static_cast<const void*>(bytes_.data())), bytes_.size());
+}
+
+}  // namespace attn::runtime

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace attn::runtime {
+
+/// Foreign text as an error message may show it: in double quotes, on one line (control characters
+/// escaped), bytes that are not UTF-8 replaced, cut after 80 bytes.
+[[nodiscard]] std::string quote(std::string_view text);
+
+/// A path for a message: as it is, or quoted if it holds control characters.
+[[nodiscard]] std::string path_text(const std::filesystem::path& path);
+
+/// A shape for a message: "[2, 3]".
+[[nodiscard]] std::string shape_text(std::span<const std::int64_t> shape);
+
+}  // namespace attn::runtime
