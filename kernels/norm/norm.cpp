@@ -31,6 +31,10 @@ void for_row_blocks(Isa isa, Workers& workers, index_t rows, index_t cols, T* dg
                     T* scratch, const Body& body) {
   const index_t block = block_rows(cols), blocks = ceil_div(rows, block);
   const bool sums = dgamma != nullptr || dbeta != nullptr;
+  if (blocks == 1 && sums) {  // the sums are the block's
+    return body(0, rows, dgamma != nullptr ? dgamma : scratch,
+                dbeta != nullptr ? dbeta : scratch + cols);
+  }
   parallel_for(workers, blocks, [&](index_t i, int) {
     T* const own = sums ? scratch + i * 2 * cols : nullptr;
     body(i * block, std::min(block, rows - i * block), own, sums ? own + cols : nullptr);

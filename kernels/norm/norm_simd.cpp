@@ -17,30 +17,45 @@ void fill_zero(index_t n, float* y) {
 // The square root as an instruction: the library's function would set errno.
 inline float reciprocal_root(float v) { return 1.0F / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(v))); }
 
+struct Moments {
+  float pivot, rest, var;  // the mean is pivot + rest
+};
+
+// Mean and variance from the differences to a pivot. Those are nearly exact where the mean is large
+// against the deviations, and `rest` keeps what a float cannot hold of such a mean.
+Moments moments_about(float pivot, index_t cols, const float* x) {
+  const auto n = static_cast<float>(cols);
+  const Sums<2> sums = lane_sums<2>(cols, [x, pivot](index_t c, auto at) {
+    const vf d = at.keep(at.load(x + c) - vf(pivot));
+    return Sums<2>{{d, d * d}};
+  });
+  const float rest = total(sums.v[0]) / n;
+  return {pivot, rest, total(sums.v[1]) / n - rest * rest};
+}
+
+// The mean of the first vector is pivot enough for most rows, and saves a pass over them. Where it
+// is further from the row's mean than the deviations are, the subtraction in the variance would
+// cancel, and a second pass takes the mean itself. (A NaN compares false and stays.)
+Moments moments(index_t cols, const float* x) {
+  const index_t few = cols < lanes ? cols : lanes;
+  const vf first = cols < lanes ? load_partial(x, cols) : vf::load_unaligned(x);
+  const Moments about_few = moments_about(total(first) / static_cast<float>(few), cols, x);
+  if (!(about_few.rest * about_few.rest > about_few.var)) return about_few;
+  return moments_about(about_few.pivot + about_few.rest, cols, x);
+}
+
 }  // namespace
 
 void layer_norm(index_t rows, index_t cols, float eps, const float* x, const float* gamma,
                 const float* beta, float* y, float* mean, float* rstd) {
-  const auto n = static_cast<float>(cols);
   for (index_t r = 0; r < rows; ++r, x += cols, y += cols) {
-    const float rough =
-        total(lane_sums<1>(cols, [x](index_t c, auto at) { return Sums<1>{{at.load(x + c)}}; })
-                  .v[0]) /
-        n;
-    // What rounding took from the mean: the differences x − rough are nearly exact where the mean
-    // is large against the deviations, and that is where it matters.
-    const Sums<2> sums = lane_sums<2>(cols, [x, rough](index_t c, auto at) {
-      const vf d = at.keep(at.load(x + c) - vf(rough));
-      return Sums<2>{{d, d * d}};
-    });
-    const float rest = total(sums.v[0]) / n;
-    const float var = total(sums.v[1]) / n - rest * rest;
-    const float scale = reciprocal_root((var < 0 ? 0 : var) + eps);
+    const Moments m = moments(cols, x);
+    const float scale = reciprocal_root((m.var < 0 ? 0 : m.var) + eps);
     for_vectors(cols, [&](index_t c, auto at) {
-      const vf normal = ((at.load(x + c) - vf(rough)) - vf(rest)) * vf(scale);
+      const vf normal = ((at.load(x + c) - vf(m.pivot)) - vf(m.rest)) * vf(scale);
       at.store(y + c, xsimd::fma(normal, load_or(1, gamma, c, at), load_or(0, beta, c, at)));
     });
-    if (mean != nullptr) mean[r] = rough + rest;
+    if (mean != nullptr) mean[r] = m.pivot + m.rest;
     if (rstd != nullptr) rstd[r] = scale;
   }
 }

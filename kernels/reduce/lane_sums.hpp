@@ -49,11 +49,11 @@ inline Sums<K> no_sums() {
   return zero;
 }
 
-// One block, in several accumulators to hide the latency of addition; fewer where K sums share the
-// sixteen registers of AVX2.
+// One block, in several accumulators to hide the latency of addition; fewer where they and what a
+// term needs would not fit the sixteen registers of AVX2.
 template <int K, class Term>
 inline Sums<K> block_sums(index_t begin, index_t end, const Term& term) {
-  constexpr index_t chains = K == 1 ? 4 : 2;
+  constexpr index_t chains = K <= 2 || lanes == 16 ? 4 : 2;
   Sums<K> sums[chains];
   for (index_t u = 0; u < chains; ++u) sums[u] = no_sums<K>();
   index_t i = begin;
