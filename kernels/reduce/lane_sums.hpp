@@ -70,11 +70,9 @@ inline Sums<K> block_sums(index_t begin, index_t end, const Term& term) {
   return sums[0];
 }
 
-/// The lanes of Σ term(i, access) over the vectors of n elements. Blocks are added up pairwise, so
-/// that the error grows with the logarithm of n.
+// More than a vector: whole blocks, added up pairwise.
 template <int K, class Term>
-inline Sums<K> lane_sums(index_t n, const Term& term) {
-  if (n <= lanes) return n == lanes ? term(0, Whole{}) : term(0, Part{n});
+Sums<K> long_sums(index_t n, const Term& term) {
   // 64 vectors: chains of 16 to 32 additions, and the pairwise sums over blocks cost next to
   // nothing
   constexpr index_t block = 64 * lanes;
@@ -90,6 +88,15 @@ inline Sums<K> lane_sums(index_t n, const Term& term) {
   Sums<K> sums = levels[--depth];
   while (depth > 0) sums += levels[--depth];
   return sums;
+}
+
+/// The lanes of Σ term(i, access) over the vectors of n elements, in an order that n alone decides.
+/// The error grows with the logarithm of n. Rows of up to a vector are inlined: a call would cost
+/// more.
+template <int K, class Term>
+[[gnu::always_inline]] inline Sums<K> lane_sums(index_t n, const Term& term) {
+  if (n == lanes) return term(0, Whole{});
+  return n < lanes ? term(0, Part{n}) : long_sums<K>(n, term);
 }
 
 /// The sum of a vector's lanes, by halves.

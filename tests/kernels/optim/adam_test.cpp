@@ -61,6 +61,20 @@ TEST_CASE("the first adam step moves every parameter by the learning rate", "[ad
   REQUIRE(p[2] == Approx(3 - 1e-3).epsilon(1e-7));
 }
 
+TEST_CASE("adam corrects its moments' bias at early and late steps", "[adam]") {
+  for (const std::int64_t t : {1LL, 2LL, 3LL, 200LL, 12345LL, 1000000LL, 1LL << 40}) {
+    double p = 0, m = 0, v = 0;
+    const double g = 0.5;
+    AdamArgs<double> args{1, &p, &m, &v, &g, t};
+    adam(Isa::scalar, serial_workers(), args);
+    const auto step = static_cast<double>(t);
+    const double mean = 0.1 * g / (1 - std::pow(0.9, step));
+    const double deviation = std::sqrt(0.001 * g * g / (1 - std::pow(0.999, step)));
+    INFO("step " << t);
+    REQUIRE(p == Approx(-1e-3 * mean / (deviation + 1e-8)).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("adam gives the same bits on any number of threads", "[adam][threads]") {
   for (const Isa isa : supported_isas()) {
     const auto alone = after_steps<float>(isa, serial_workers(), 50001, 3, 0.01);
