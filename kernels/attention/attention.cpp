@@ -1,0 +1,68 @@
+#include "kernels/attention/attention.hpp"
+
+#include "kernels/attention/attention_levels.hpp"
+#include "kernels/dispatch.hpp"
+
+#include <algorithm>
+
+namespace attn::kernels {
+namespace {
+
+// Fewer multiply-adds than this (some 2 µs) are not worth waking a thread for.
+constexpr index_t worth_threads = 1 << 16;
+
+template <class T>
+Workers& fitting(Workers& workers, const AttentionArgs<T>& a) {
+  const index_t per_head = a.q_len * a.kv_len * (a.head_dim + a.value_dim);
+  return a.batch * a.heads * per_head < worth_threads ? serial_workers() : workers;
+}
+
+}  // namespace
+
+std::size_t attention_scratch_bytes(Isa, int, index_t, index_t, index_t, index_t, index_t, index_t,
+                                    index_t) {
+  return 0;
+}
+
+template <class T>
+void attention(Isa, Workers& workers, const AttentionArgs<T>& args) {
+  Workers& crew = fitting(workers, args);
+  if (args.q_len <= attention_few_queries) {
+    const AttendFew<T> attend = scalar::attend_few<T>;
+    parallel_for(crew, args.batch * args.kv_heads, [&](index_t chunk, int) {
+      attend(args, chunk / args.kv_heads, chunk % args.kv_heads);
+    });
+    return;
+  }
+  const AttendRows<T> attend = scalar::attend_rows<T>;
+  const index_t blocks = ceil_div(args.q_len, attention_chunk_queries);
+  const index_t heads = args.batch * args.heads;
+  parallel_for(crew, heads * blocks, [&](index_t chunk, int) {
+    // the last queries, which see most under causality, first: the short chunks then fill the gaps
+    const index_t begin = (blocks - 1 - chunk / heads) * attention_chunk_queries;
+    const index_t head = chunk % heads;
+    attend(args, head / args.heads, head % args.heads, begin,
+           std::min(args.q_len, begin + attention_chunk_queries), nullptr);
+  });
+}
+
+std::size_t attention_backward_scratch_bytes(Isa, int, index_t, index_t, index_t, index_t, index_t,
+                                             index_t, index_t) {
+  return 0;
+}
+
+template <class T>
+void attention_backward(Isa, Workers& workers, const AttentionBackwardArgs<T>& args) {
+  const AttentionArgs<T>& f = args.forward;
+  const AttendBackward<T> backward = scalar::attend_backward<T>;
+  parallel_for(fitting(workers, f), f.batch * f.kv_heads, [&](index_t chunk, int) {
+    backward(args, chunk / f.kv_heads, chunk % f.kv_heads, nullptr);
+  });
+}
+
+template void attention(Isa, Workers&, const AttentionArgs<float>&);
+template void attention(Isa, Workers&, const AttentionArgs<double>&);
+template void attention_backward(Isa, Workers&, const AttentionBackwardArgs<float>&);
+template void attention_backward(Isa, Workers&, const AttentionBackwardArgs<double>&);
+
+}  // namespace attn::kernels

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "kernels/attention/attention.hpp"
+
+namespace attn::kernels {
+
+/// Up to this many queries take the direct kernel, in which a query's bits are its own.
+inline constexpr index_t attention_few_queries = 8;
+
+/// Queries of one head that one chunk of work holds: enough to pay for packing a block of keys and
+/// values (1–2% of the work on them), few enough that 512 queries of one head feed two threads.
+inline constexpr index_t attention_chunk_queries = 256;
+
+/// The number of keys that query i sees through causality; the rest weigh 0 whatever they hold.
+template <class T>
+constexpr index_t visible_keys(const AttentionArgs<T>& a, index_t i) {
+  if (!a.causal) return a.kv_len;
+  const index_t seen = i + a.kv_len - a.q_len + 1;
+  return seen < 0 ? 0 : (seen < a.kv_len ? seen : a.kv_len);
+}
+
+/// All queries of all heads that share one key/value head; q_len ≤ attention_few_queries.
+template <class T>
+using AttendFew = void (*)(const AttentionArgs<T>& a, index_t b, index_t kv_head);
+
+/// The queries [begin, end) of one head. scratch: this worker's share, see attend_scratch_floats().
+template <class T>
+using AttendRows = void (*)(const AttentionArgs<T>& a, index_t b, index_t head, index_t begin,
+                            index_t end, T* scratch);
+
+/// All gradients of one key/value head and of the query heads that share it.
+template <class T>
+using AttendBackward = void (*)(const AttentionBackwardArgs<T>& a, index_t b, index_t kv_head,
+                                T* scratch);
+
+namespace scalar {
+template <class T>
+void attend_few(const AttentionArgs<T>& a, index_t b, index_t kv_head);
+template <class T>
+void attend_rows(const AttentionArgs<T>& a, index_t b, index_t head, index_t begin, index_t end,
+                 T* scratch);
+template <class T>
+void attend_backward(const AttentionBackwardArgs<T>& a, index_t b, index_t kv_head, T* scratch);
+}  // namespace scalar
+
+}  // namespace attn::kernels
