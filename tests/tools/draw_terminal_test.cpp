@@ -82,7 +82,8 @@ TEST_CASE("colours follow what the terminal promises") {
   CHECK(contains(all, "1.00"));
   const ColourTerm silent(nullptr);
   const std::string few = terminal_heatmap(picture, true, 80);
-  CHECK(contains(few, "\x1b[48;5;"));
+  CHECK(contains(few, "\x1b[48;5;231m\x1b[38;5;16m 1.00"));  // dark on the lightest
+  CHECK(contains(few, "\x1b[48;5;17m\x1b[38;5;231m 0.00"));  // white on the darkest
   CHECK_FALSE(contains(few, ";2;"));
   CHECK(without_escapes(few) == without_escapes(all));
   CHECK_FALSE(contains(terminal_heatmap(picture, false, 80), "\x1b"));

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
 #include <string_view>
 
 namespace attn::tools {
@@ -29,11 +30,13 @@ bool true_colour() {
   return value == "truecolor" || value == "24bit";
 }
 
-/// The nearest of the 6 × 6 × 6 cube of the 256 colours, whose levels are 0, 95, 135, 175, 215,
-/// 255.
-int cube_colour(Rgb c) {
-  const auto level = [](int byte) { return byte < 48 ? 0 : byte < 115 ? 1 : (byte - 35) / 40; };
-  return 16 + 36 * level(c.r) + 6 * level(c.g) + level(c.b);
+// The colour map, from light to dark, in the 6 × 6 × 6 cube that every terminal of 256 colours has.
+// The nearest of them one by one would jump between greys and greens; these darken steadily.
+constexpr int cube_map[] = {231, 194, 158, 116, 44, 38, 31, 25, 24, 18, 17};
+
+Rgb cube_rgb(int index) {
+  constexpr std::uint8_t levels[] = {0, 95, 135, 175, 215, 255};
+  return {levels[(index - 16) / 36], levels[(index - 16) / 6 % 6], levels[(index - 16) % 6]};
 }
 
 std::string repeat(std::string_view what, int times) {
@@ -82,14 +85,33 @@ class Terminal {
   }
 
  private:
-  [[nodiscard]] std::string ground(Rgb c, int layer) const {
+  /// A colour as this terminal can show it.
+  struct Paint {
+    Rgb rgb;
+    int index = 0;  // of the 256 colours
+  };
+
+  /// The colour map at t.
+  [[nodiscard]] Paint mapped(double t) const {
+    if (true_colour_) return {colormap(t), 0};
+    constexpr int last = static_cast<int>(std::size(cube_map)) - 1;
+    const int index = cube_map[std::lround(std::clamp(t, 0.0, 1.0) * last)];
+    return {cube_rgb(index), index};
+  }
+
+  [[nodiscard]] std::string sequence(const Paint& paint, int layer) const {
     const std::string start = "\x1b[" + std::to_string(layer);
-    if (!true_colour_) return start + ";5;" + std::to_string(cube_colour(c)) + "m";
+    if (!true_colour_) return start + ";5;" + std::to_string(paint.index) + "m";
+    const Rgb c = paint.rgb;
     return start + ";2;" + std::to_string(c.r) + ";" + std::to_string(c.g) + ";" +
            std::to_string(c.b) + "m";
   }
-  [[nodiscard]] std::string background(Rgb c) const { return ground(c, 48); }
-  [[nodiscard]] std::string foreground(Rgb c) const { return ground(c, 38); }
+  [[nodiscard]] std::string background(const Paint& paint) const { return sequence(paint, 48); }
+  [[nodiscard]] std::string foreground(const Paint& paint) const { return sequence(paint, 38); }
+  [[nodiscard]] std::string text_colour_on(const Paint& paint) const {
+    const Rgb text = text_on(paint.rgb);
+    return foreground({text, luminance(text) > 0.5 ? 231 : 16});
+  }
 
   [[nodiscard]] double share(double weight) const { return scale_.position(weight); }
   /// The weight whose share it is.
@@ -98,7 +120,7 @@ class Terminal {
   }
 
   /// Large weights glow: most terminals are dark, and on a light one every cell is painted anyway.
-  [[nodiscard]] static Rgb glow(double share) { return colormap(1 - share); }
+  [[nodiscard]] Paint glow(double share) const { return mapped(1 - share); }
 
   [[nodiscard]] static std::string name(const std::vector<std::string>& labels, int i,
                                         int per_cell) {
@@ -128,8 +150,8 @@ class Terminal {
       line += number_text(weight, 4);
       if (!bar.empty()) {
         // a bar's colour must show on a light terminal as on a dark one: the middle of the map
-        line += " " + (colour_ ? foreground(colormap(0.35 + 0.3 * share(weight))) + bar + "\x1b[0m"
-                               : bar);
+        line += " " +
+                (colour_ ? foreground(mapped(0.35 + 0.3 * share(weight))) + bar + "\x1b[0m" : bar);
       }
       out += line + "\n";
     }
@@ -252,9 +274,9 @@ class Terminal {
   [[nodiscard]] Cell cell(float weight) const {
     if (!std::isfinite(weight)) return {colour_ ? "\x1b[0m" : "", repeat("╱", cell_width_)};
     if (!colour_) return {"", repeat(shades[shade(weight)], cell_width_)};
-    const Rgb paint = glow(share(weight));
+    const Paint paint = glow(share(weight));
     if (cell_width_ < 5) return {background(paint), repeat(" ", cell_width_)};
-    return {background(paint) + foreground(text_on(paint)),
+    return {background(paint) + text_colour_on(paint),
             centred(fitted(number_text(weight, decimals_), cell_width_))};
   }
 
@@ -279,6 +301,7 @@ class Terminal {
       }
       line += "–" + number_text(scale_.top, decimals_);
     }
+    if (colour_ && scale_.gamma != 1) line += " (power scale)";
     if (maps_.has_gaps()) line += "  ╱ no number";
     out += line + "\n";
     if (maps_.pooled_rows * maps_.pooled_columns > 1) {
