@@ -24,7 +24,8 @@ void layer_norm_backward(Isa isa, Workers& workers, index_t rows, index_t cols, 
                          T* dgamma, T* dbeta, T* scratch);
 
 /// RMS norm, y = x · rstd · gamma with rstd = 1/√(mean(x²) + eps) (Zhang & Sennrich 2019).
-/// Same conventions as layer_norm.
+/// Same conventions as layer_norm, but of a row with an infinity only that element becomes NaN, the
+/// others 0.
 template <class T>
 void rms_norm(Isa isa, Workers& workers, index_t rows, index_t cols, T eps, const T* x,
               const T* gamma, T* y, T* rstd);

@@ -35,6 +35,24 @@ TEST_CASE("layer_norm has NMSE <= 1e-13 for any width, also where the mean dwarf
   }
 }
 
+TEST_CASE("layer_norm does not depend on what a row begins with", "[norm]") {
+  // a first vector far from the mean, as from an outlier feature, must not cost the others their
+  // digits
+  for (const Isa isa : supported_isas()) {
+    for (const float start : {30.0F, 1e3F, 1e6F}) {
+      INFO(isa_name(isa) << " start=" << start);
+      NormCase<float> got(1, 5000);
+      std::fill_n(got.x.begin() + 1, 16, start);
+      NormCase<double> exact(1, 5000);
+      exact.x = converted<double>(got.x);
+      exact.layer_norm(Isa::scalar, serial_workers(), 1e-5);
+      got.layer_norm(isa, serial_workers(), 1e-5F);
+      REQUIRE(nmse(got.y, exact.y) <= 1e-13);
+      REQUIRE(nmse(got.rstd, exact.rstd) <= 1e-13);
+    }
+  }
+}
+
 TEST_CASE("rms_norm has NMSE <= 1e-13 for any width", "[norm]") {
   for (const Isa isa : supported_isas()) {
     for (const std::size_t cols : widths) {
@@ -136,6 +154,11 @@ TEST_CASE("a row whose squares overflow is scaled by 0, and NaN stays in its row
       REQUIRE(std::isnan(c.y[1 + 40 + i]));
       REQUIRE(std::isfinite(c.y[1 + 80 + i]));
     }
+    c.x[1 + 80] = std::numeric_limits<float>::infinity();
+    c.rms_norm(isa, serial_workers(), 1e-6F);
+    REQUIRE(std::isnan(c.y[1 + 80]));
+    for (std::size_t i = 1; i < 40; ++i) REQUIRE(c.y[1 + 80 + i] == 0);
+    c.x[1 + 80] = 0;
     c.layer_norm(isa, serial_workers(), 1e-6F);
     for (std::size_t i = 0; i < 40; ++i) {
       REQUIRE(c.y[1 + i] == c.beta[1 + i]);
