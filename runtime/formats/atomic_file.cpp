@@ -3,20 +3,25 @@
 #include "attn/error.hpp"
 #include "runtime/formats/text.hpp"
 
-#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <system_error>
 
 namespace attn::runtime {
 namespace {
 
-/// A name that no other writer of this process uses; another process has another number.
+/// A name that no other writer has, nor one that was killed; empty if the system gives no random
+/// bits.
 std::string temporary_name() {
-  static std::atomic<unsigned> count{0};
-  return ".attn-" + std::to_string(::getpid()) + "-" + std::to_string(count++) + ".tmp";
+  std::uint64_t bits = 0;
+  if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) return {};
+  std::string digits;
+  for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[(bits >> shift) & 15];
+  return ".attn-" + digits + ".tmp";
 }
 
 }  // namespace
@@ -39,12 +44,11 @@ AtomicFile::AtomicFile(const std::filesystem::path& target) {
     throw Error(ErrorKind::io, path_text(target_) + ": cannot be written: not a regular file");
   }
 
-  std::string name;
-  do {  // a name may be taken by what a killed process of the same number left behind
-    name = temporary_name();
-    file_ = Descriptor(
-        ::openat(folder_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  } while (file_.get() < 0 && errno == EEXIST);
+  const std::string name = temporary_name();
+  if (name.empty()) fail(errno);
+  // O_EXCL: should the name be taken after all, it is not overwritten
+  file_ = Descriptor(
+      ::openat(folder_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file_.get() < 0) fail(errno);
   temporary_ = name;
   if (replaces && ::fchmod(file_.get(), old.st_mode & 0777) != 0) {

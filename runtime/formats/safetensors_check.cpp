@@ -66,21 +66,16 @@ std::uint64_t data_checksum(std::span<const std::byte> bytes) noexcept {
 
 std::optional<std::size_t> first_non_finite(const TensorEntry& tensor) noexcept {
   switch (tensor.dtype) {
-    case DType::f64:
-      return first_with_exponent<std::uint64_t>(tensor.data, 0x7FF0'0000'0000'0000);
-    case DType::f32:
-      return first_with_exponent<std::uint32_t>(tensor.data, 0x7F80'0000);
-    case DType::f16:
-      return first_with_exponent<std::uint16_t>(tensor.data, 0x7C00);
-    case DType::bf16:
-      return first_with_exponent<std::uint16_t>(tensor.data, 0x7F80);
+    case DType::f64: return first_with_exponent<std::uint64_t>(tensor.data, 0x7FF0'0000'0000'0000);
+    case DType::f32: return first_with_exponent<std::uint32_t>(tensor.data, 0x7F80'0000);
+    case DType::f16: return first_with_exponent<std::uint16_t>(tensor.data, 0x7C00);
+    case DType::bf16: return first_with_exponent<std::uint16_t>(tensor.data, 0x7F80);
     case DType::i64:
     case DType::i32:
     case DType::i16:
     case DType::i8:
     case DType::u8:
-    case DType::boolean:
-      break;
+    case DType::boolean: break;
   }
   return std::nullopt;
 }

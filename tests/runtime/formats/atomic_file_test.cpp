@@ -55,19 +55,6 @@ TEST_CASE("without commit the old file stays and the temporary goes", "[formats]
   REQUIRE(folder.entries() == 1);
 }
 
-TEST_CASE("a temporary left by a killed writer is not touched", "[formats][atomic_file]") {
-  const TemporaryFolder folder;
-  // the writer counts its names up from some number that earlier tests have reached
-  for (int i = 0; i < 200; ++i) {
-    write_file(folder / (".attn-" + std::to_string(::getpid()) + "-" + std::to_string(i) + ".tmp"),
-               "orphan");
-  }
-  put(folder / "a", "content");
-  REQUIRE(read_file(folder / "a") == "content");
-  REQUIRE(folder.entries() == 201);
-  REQUIRE(read_file(folder / (".attn-" + std::to_string(::getpid()) + "-0.tmp")) == "orphan");
-}
-
 TEST_CASE("permissions are kept, links followed", "[formats][atomic_file]") {
   const TemporaryFolder folder;
   write_file(folder / "secret", "old");
