@@ -13,7 +13,7 @@
 namespace attn::runtime {
 
 struct ValueType {
-  DType dtype;
+  DType dtype{};
   Shape shape;
 };
 

@@ -31,7 +31,7 @@ struct SessionOptions {
 
 /// What a node cost, summed over all runs.
 struct ProfileRow {
-  NodeId node;
+  NodeId node{};
   std::string op, shape, note;
   std::int64_t calls = 0;
   double seconds = 0;
@@ -73,7 +73,7 @@ class Session {
   /// Sets all states of this session to zero.
   void reset_states() noexcept;
 
-  [[nodiscard]] std::size_t node_count() const noexcept { return steps_.size(); }
+  [[nodiscard]] std::size_t node_count() const noexcept;
   [[nodiscard]] const MemoryReport& memory() const noexcept { return memory_; }
   /// One row a node, in the order of running.
   [[nodiscard]] std::vector<ProfileRow> profile() const;

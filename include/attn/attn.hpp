@@ -1,8 +1,10 @@
 #pragma once
 
-// The public interface of attn: open or create an attention model, run it on named inputs, look at its
-// attention, train it, save it. Everything throws attn::Error and nothing else. A Model is used by one
-// thread at a time; two models in two threads never meet.
+// The public interface of attn: open or create an attention model, run it on named inputs, look at
+// its attention, train it, save it. Everything throws attn::Error and nothing else. A Model is used
+// by one thread at a time; two models in two threads never meet.
+
+#include "attn/error.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -16,15 +18,13 @@
 #include <variant>
 #include <vector>
 
-#include "attn/error.hpp"
-
 namespace attn {
 
 /// Dimensions, outermost first.
 using Dims = std::vector<std::int64_t>;
 
-/// An input of a run: row-major values that the caller keeps alive during the call. Numbers as float, token
-/// ids as int32.
+/// An input of a run: row-major values that the caller keeps alive during the call. Numbers as
+/// float, token ids as int32.
 struct Input {
   std::string_view name;
   Dims shape;
@@ -38,8 +38,8 @@ struct Output {
   std::span<const float> values;
 };
 
-/// What a model takes or gives. A dimension that may be any number is −1; an input that may come with or
-/// without a batch is listed without.
+/// What a model takes or gives. A dimension that may be any number is −1; an input that may come
+/// with or without a batch is listed without.
 struct PortInfo {
   std::string name;
   Dims shape;
@@ -47,8 +47,8 @@ struct PortInfo {
 };
 
 struct Options {
-  /// 1..1024; 0: the processors that affinity and the control group allow. The bits of a result do not
-  /// depend on it.
+  /// 1..1024; 0: the processors that affinity and the control group allow. The bits of a result do
+  /// not depend on it.
   int threads = 0;
   /// scalar, avx2 or avx512; empty: the environment's ATTN_ISA, else the best this CPU has.
   std::string isa;
@@ -121,20 +121,22 @@ struct TrainResult {
 
 class Model {
  public:
-  /// Opens a model.bin (docs/model-format.md). Weights are mapped, not copied. Throws Error(io) if the file
-  /// cannot be read, Error(invalid) if it is not a model this library runs, Error(usage) for options.
+  /// Opens a model.bin (docs/model-format.md). Weights are mapped, not copied. Throws Error(io) if
+  /// the file cannot be read, Error(invalid) if it is not a model this library runs, Error(usage)
+  /// for options.
   [[nodiscard]] static Model open(const std::filesystem::path& path, const Options& options = {});
 
   /// The same from memory, which outlives the model; `name` stands in messages.
   [[nodiscard]] static Model from_memory(std::span<const std::byte> bytes, std::string name,
                                          const Options& options = {});
 
-  /// A new model with random weights: projections uniform in ±1/√(their input size), embeddings N(0, 1).
-  /// The same seed gives the same weights everywhere. Parameters by architecture:
+  /// A new model with random weights: projections uniform in ±1/√(their input size), embeddings
+  /// N(0, 1). The same seed gives the same weights everywhere. Parameters by architecture:
   ///   attention_mechanism   input_dim, attention_units
   ///   self_attention        embedding_size (0: no projections); optional attn.scale
   ///   multi_head_attention  embedding_size, num_heads; optional attn.scale
-  ///   size_loss_attention   sentence, size_words (comma-separated), embedding_dim; optional attn.scale
+  ///   size_loss_attention   sentence, size_words (comma-separated), embedding_dim; optional
+  ///   attn.scale
   /// Throws Error(usage) for an unknown architecture or parameter, or a value out of range.
   [[nodiscard]] static Model create(std::string_view architecture,
                                     const std::map<std::string, std::string>& parameters,
@@ -152,16 +154,17 @@ class Model {
   [[nodiscard]] std::vector<PortInfo> inputs() const;
   [[nodiscard]] std::vector<PortInfo> outputs() const;
 
-  /// Runs the model and gives its outputs in the architecture's order. Memory is planned for the largest
-  /// shapes seen; repeated runs within them allocate nothing of size. Throws Error(usage) for an input that
-  /// is missing, unknown or of another rank, Error(invalid) for a shape or id that does not fit.
+  /// Runs the model and gives its outputs in the architecture's order. Memory is planned for the
+  /// largest shapes seen; repeated runs within them allocate nothing of size. Throws Error(usage)
+  /// for an input that is missing, unknown or of another rank, Error(invalid) for a shape or id
+  /// that does not fit.
   std::span<const Output> run(std::span<const Input> inputs);
   std::span<const Output> run(std::initializer_list<Input> inputs) {
     return run(std::span(inputs.begin(), inputs.size()));
   }
 
-  /// For a model with a vocabulary: its words, and ids for a sentence (what stands between blanks). Throws
-  /// Error(invalid) naming a word that the vocabulary lacks, or for an empty sentence.
+  /// For a model with a vocabulary: its words, and ids for a sentence (what stands between blanks).
+  /// Throws Error(invalid) naming a word that the vocabulary lacks, or for an empty sentence.
   [[nodiscard]] const std::vector<std::string>& vocabulary() const noexcept;
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view sentence) const;
   [[nodiscard]] static std::vector<std::string> words(std::string_view sentence);
@@ -169,13 +172,14 @@ class Model {
   [[nodiscard]] const std::string& sentence() const noexcept;
   [[nodiscard]] const std::vector<std::string>& size_words() const noexcept;
 
-  /// Trains the weights in place with Adam (its moments start anew). Throws Error(usage) for options out of
-  /// range, Error(invalid) for an empty sentence, an unknown size word, or a sentence without size words or
-  /// without others, Error(numerical) if the loss becomes NaN or infinite: the weights are then those
-  /// before the call.
+  /// Trains the weights in place with Adam (its moments start anew). Throws Error(usage) for
+  /// options out of range, Error(invalid) for an empty sentence, an unknown size word, or a
+  /// sentence without size words or without others, Error(numerical) if the loss becomes NaN or
+  /// infinite: the weights are then those before the call.
   TrainResult train(const SizeLossTask& task, const TrainOptions& options = {});
 
-  /// Writes a model.bin, atomically: the file is the old one or the new one, never a part. Throws Error(io).
+  /// Writes a model.bin, atomically: the file is the old one or the new one, never a part. Throws
+  /// Error(io).
   void save(const std::filesystem::path& path) const;
 
   [[nodiscard]] ModelInfo info() const;

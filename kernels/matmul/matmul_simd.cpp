@@ -44,7 +44,7 @@ void tile(const MatmulBlock& p, const float* a, const float* b, float* c, const 
   const index_t a_row = p.a_row, a_col = p.a_col, b_row = p.b_row;
   const float* base[bases];
 #pragma GCC unroll 4
-  for (int g = 0; g < bases; ++g) base[g] = a + 3 * g * a_row;
+  for (int g = 0; g < bases; ++g) base[g] = a + index_t{3} * g * a_row;
   for (index_t k = 0; k < p.k; ++k) {
     vf row[Vectors];
 #pragma GCC unroll 2

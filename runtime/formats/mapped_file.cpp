@@ -39,6 +39,7 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
 
 MappedFile::~MappedFile() {
   if (bytes_.empty()) return;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): munmap does not write
   ::munmap(const_cast<void*>(static_cast<const void*>(bytes_.data())), bytes_.size());
 }
 

@@ -62,7 +62,7 @@ kernels::MatrixView<T> matrix(const TensorView& t, bool transposed) {
 
 // B packed for one row of the table, 64-byte aligned.
 struct Packed {
-  const kernels::MatmulImpl* impl;
+  const kernels::MatmulImpl* impl = nullptr;
   std::vector<std::byte> bytes;
 
   [[nodiscard]] std::byte* data() {

@@ -144,7 +144,7 @@ TEST_CASE("weights that are no number are hatched, not fatal") {
   const auto lines_before = count(drawn(picture, "map.svg"), "<polyline");
   picture.maps[0].weights = {NAN, 0.5f, INFINITY, -INFINITY};
   const std::string svg = drawn(picture, "map.svg");
-  CHECK(count(svg, "<polyline") == lines_before + 4 * 3);  // three strokes a cell, and in the key
+  CHECK(count(svg, "<polyline") == lines_before + 4UL * 3);  // three strokes a cell, and in the key
   CHECK(contains(svg, ">no number<"));
   CHECK_FALSE(contains(svg, "nan"));
   CHECK_FALSE(contains(svg, "inf"));
@@ -288,6 +288,7 @@ TEST_CASE("pictures are drawn on several threads at once") {
   const Folder folder;
   const auto picture = sample(pink_elephant(), pink_elephant());
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int i = 0; i < 3; ++i) {
     threads.emplace_back(
         [&, i] { write_heatmap(folder.file(std::to_string(i) + ".png"), picture); });

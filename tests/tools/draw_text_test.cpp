@@ -16,7 +16,7 @@ TEST_CASE("labels become text that can be drawn") {
   CHECK(visible("a\nb\tc") == "a↵b⇥c");
   CHECK(visible("  ") == "␣␣");
   CHECK(visible(" the") == " the");
-  CHECK(visible("") == "");
+  CHECK(visible("").empty());
   CHECK(visible(std::string("a\0\x1b\x7f", 4)) == "a���");
 }
 
@@ -42,13 +42,13 @@ TEST_CASE("text is fitted to columns and to points") {
   CHECK(fitted("elephant", 8) == "elephant");
   CHECK(fitted("elephant", 5) == "elep…");
   CHECK(fitted("日本語", 4) == "日…");
-  CHECK(fitted("elephant", 0) == "");
+  CHECK(fitted("elephant", 0).empty());
   CHECK(fitted_text("car", 12, 100) == "car");
   const std::string shortened = fitted_text("an uncommonly long token", 12, 60);
   CHECK(text_width(shortened, 12) <= 60);
   CHECK(text_width(shortened, 12) > 45);
   CHECK(shortened.substr(shortened.size() - 3) == "…");
-  CHECK(fitted_text("wide", 12, 1) == "");
+  CHECK(fitted_text("wide", 12, 1).empty());
   CHECK(text_width("wide", 12, true) > text_width("wide", 12));
 }
 

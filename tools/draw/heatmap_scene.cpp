@@ -333,7 +333,7 @@ class Drawing {
          axis_size, quiet, Anchor::middle);
   }
 
-  [[nodiscard]] Raster ramp(double x, double y, double w, double h) const {
+  [[nodiscard]] static Raster ramp(double x, double y, double w, double h) {
     constexpr int steps = 200;
     const bool upright = h > w;
     Raster raster{x, y, w, h, upright ? 1 : steps, upright ? steps : 1, {}};

@@ -12,6 +12,7 @@ namespace {
 
 std::vector<std::string> visible_labels(const std::vector<std::string>& labels) {
   std::vector<std::string> out;
+  out.reserve(labels.size());
   for (const std::string& label : labels) out.push_back(visible(label));
   return out;
 }

@@ -72,7 +72,7 @@ FontFace make_face(bool bold) {
   static const cairo_user_data_key_t key{};
   check(cairo_font_face_set_user_data(face.get(), &key, font.get(),
                                       [](void* owned) { delete static_cast<Font*>(owned); }));
-  font.release();
+  (void)font.release();  // the face deletes it
   return face;
 }
 

@@ -134,7 +134,7 @@ class Drawing {
     int emphasised = 0;
     for (const auto& series : plot_.series) {
       lines.push_back(&series.values);
-      emphasised += series.emphasised;
+      emphasised += series.emphasised ? 1 : 0;
     }
     // every emphasised line has its label, so many of them make the panel taller
     Panel panel{y, std::max(weights_height, emphasised * label_step), last_epoch_,

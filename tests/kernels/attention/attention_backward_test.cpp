@@ -18,6 +18,7 @@ double loss(const Problem<double>& p, bool use_dout, bool use_dweights) {
   return sum;
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): p changes, through the member pointer
 void check_by_differences(Problem<double> p, std::vector<double> Problem<double>::*input,
                           const std::vector<double>& gradient, bool use_dout, bool use_dweights) {
   constexpr double step = 1e-6;

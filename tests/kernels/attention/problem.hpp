@@ -173,7 +173,7 @@ inline Problem<double> defined(Problem<double> p) {
           double& score = s[static_cast<std::size_t>(j)];
           for (index_t d = 0; d < p.head_dim; ++d) score += q[d] * k[d];
           score *= a.scale;
-          if (p.masked) {
+          if (a.mask != nullptr) {
             score += a.mask[b * a.mask_batch_stride + h * a.mask_head_stride +
                             i * a.mask_row_stride + j];
           }
