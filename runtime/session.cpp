@@ -84,8 +84,6 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 
-std::size_t Session::node_count() const noexcept { return steps_.size(); }
-
 // Walks back from what was fetched; nodes that nothing needs do not run.
 void Session::find_needed(std::span<const ValueId> fetches) {
   std::vector<bool> node_needed(graph_->nodes().size());
@@ -185,6 +183,8 @@ void Session::bind_memory(std::span<const Binding> bindings) {
   }
   reset_states();
 }
+
+std::size_t Session::node_count() const noexcept { return steps_.size(); }
 
 void Session::reset_states() noexcept {
   if (states_) std::memset(states_.get(), 0, memory_.states);
