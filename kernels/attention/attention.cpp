@@ -4,6 +4,7 @@
 #include "kernels/dispatch.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace attn::kernels {
 namespace {
@@ -19,30 +20,40 @@ Workers& fitting(Workers& workers, const AttentionArgs<T>& a) {
 
 }  // namespace
 
-std::size_t attention_scratch_bytes(Isa, int, index_t, index_t, index_t, index_t, index_t, index_t,
-                                    index_t) {
-  return 0;
+std::size_t attention_scratch_bytes(Isa isa, int workers, index_t, index_t, index_t, index_t q_len,
+                                    index_t, index_t head_dim, index_t value_dim) {
+  if (isa == Isa::scalar || q_len <= attention_few_queries) return 0;
+  return static_cast<std::size_t>(workers * attend_rows_scratch(head_dim, value_dim)) *
+         sizeof(float);
 }
 
 template <class T>
-void attention(Isa, Workers& workers, const AttentionArgs<T>& args) {
+void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
   Workers& crew = fitting(workers, args);
   if (args.q_len <= attention_few_queries) {
-    const AttendFew<T> attend = scalar::attend_few<T>;
+    AttendFew<T> attend = scalar::attend_few<T>;
+    if constexpr (std::is_same_v<T, float>) {
+      attend = at_level<AttendFew<float>>(isa, attend, avx2::attend_few, avx512::attend_few);
+    }
     parallel_for(crew, args.batch * args.kv_heads, [&](index_t chunk, int) {
       attend(args, chunk / args.kv_heads, chunk % args.kv_heads);
     });
     return;
   }
-  const AttendRows<T> attend = scalar::attend_rows<T>;
+  AttendRows<T> attend = scalar::attend_rows<T>;
+  if constexpr (std::is_same_v<T, float>) {
+    attend = at_level<AttendRows<float>>(isa, attend, avx2::attend_rows, avx512::attend_rows);
+  }
+  const index_t share = attend_rows_scratch(args.head_dim, args.value_dim);
   const index_t blocks = ceil_div(args.q_len, attention_chunk_queries);
   const index_t heads = args.batch * args.heads;
-  parallel_for(crew, heads * blocks, [&](index_t chunk, int) {
+  parallel_for(crew, heads * blocks, [&](index_t chunk, int worker) {
     // the last queries, which see most under causality, first: the short chunks then fill the gaps
     const index_t begin = (blocks - 1 - chunk / heads) * attention_chunk_queries;
     const index_t head = chunk % heads;
     attend(args, head / args.heads, head % args.heads, begin,
-           std::min(args.q_len, begin + attention_chunk_queries), nullptr);
+           std::min(args.q_len, begin + attention_chunk_queries),
+           static_cast<T*>(args.scratch) + worker * share);
   });
 }
 

@@ -12,8 +12,9 @@ inline constexpr index_t attention_few_queries = 8;
 inline constexpr index_t attention_chunk_queries = 256;
 
 /// The number of keys that query i sees through causality; the rest weigh 0 whatever they hold.
+/// Always inlined: the objects of several ISA levels use it and may share no symbol.
 template <class T>
-constexpr index_t visible_keys(const AttentionArgs<T>& a, index_t i) {
+[[gnu::always_inline]] constexpr index_t visible_keys(const AttentionArgs<T>& a, index_t i) {
   if (!a.causal) return a.kv_len;
   const index_t seen = i + a.kv_len - a.q_len + 1;
   return seen < 0 ? 0 : (seen < a.kv_len ? seen : a.kv_len);
@@ -23,7 +24,13 @@ constexpr index_t visible_keys(const AttentionArgs<T>& a, index_t i) {
 template <class T>
 using AttendFew = void (*)(const AttentionArgs<T>& a, index_t b, index_t kv_head);
 
-/// The queries [begin, end) of one head. scratch: this worker's share, see attend_scratch_floats().
+/// Floats of scratch that one worker's attend_rows needs: a block of 64 keys and its values, each
+/// row rounded up to a cache line.
+constexpr index_t attend_rows_scratch(index_t head_dim, index_t value_dim) {
+  return 64 * (head_dim + round_up(value_dim, 16));
+}
+
+/// The queries [begin, end) of one head. scratch: this worker's share, attend_rows_scratch().
 template <class T>
 using AttendRows = void (*)(const AttentionArgs<T>& a, index_t b, index_t head, index_t begin,
                             index_t end, T* scratch);
@@ -42,5 +49,15 @@ void attend_rows(const AttentionArgs<T>& a, index_t b, index_t head, index_t beg
 template <class T>
 void attend_backward(const AttentionBackwardArgs<T>& a, index_t b, index_t kv_head, T* scratch);
 }  // namespace scalar
+namespace avx2 {
+void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
+void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
+                 float* scratch);
+}  // namespace avx2
+namespace avx512 {
+void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
+void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
+                 float* scratch);
+}  // namespace avx512
 
 }  // namespace attn::kernels
