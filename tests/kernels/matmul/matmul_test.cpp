@@ -48,7 +48,9 @@ struct Operands {
         ldb((o.b_transposed ? s.k : s.n) + 5),
         ldc(s.n + 2) {
     a = converted<T>(random_values<float>(count(1 + s.batch * size_a()), seed));
-    b = converted<T>(random_values<float>(count(1 + s.batch * size_b()), seed + 1));
+    // a weight is there, and packed, even for a batch of none
+    const index_t operands_b = o.shared_b ? 1 : s.batch;
+    b = converted<T>(random_values<float>(count(1 + operands_b * size_b()), seed + 1));
     c = converted<T>(random_values<float>(count(1 + s.batch * size_c()), seed + 2));
     bias = converted<T>(random_values<float>(count(1 + s.n), seed + 3));
   }
