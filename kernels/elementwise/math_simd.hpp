@@ -4,6 +4,7 @@
 // function and are held by tests/kernels/elementwise/unary_test.cpp. Results do not depend on the
 // lane.
 
+#include "kernels/elementwise/elementwise.hpp"
 #include "kernels/simd.hpp"
 
 namespace attn::kernels::ATTN_ISA_NS {
@@ -34,20 +35,20 @@ inline vf times_power(vf v, vf n) {
 }
 #endif
 
-/// e^x = (1 + fraction) · 2^power, −1/4 ≤ fraction ≤ 1/2 but for the last bits. x must lie in ±1000
-/// or be NaN (then fraction is NaN).
+/// e^(x + tail) = (1 + fraction) · 2^power, −1/4 ≤ fraction ≤ 1/2 but for the last bits. x must lie
+/// in ±1000 or be NaN (then fraction is NaN), tail within a few units in the last place of x.
 struct ExpParts {
   vf fraction, power;
 };
 
-inline ExpParts exp_parts(vf x) {
+inline ExpParts exp_parts(vf x, vf tail = vf(0.0F)) {
   // The power is chosen so that 1 + fraction lies in [3/4, 3/2], not around 1 by the square root of
   // 2: a fraction of at most 1/4 below 1, where units are halved, rounds to half as coarse a grid.
   const vf n =
       xsimd::nearbyint(fused(x, vf(0x1.715476p+0F), vf(-0.0849625F)));  // log2 e, log2 √(9/8)
   // ln 2 in two floats; the first product and difference are exact (24 + 8 bits, then cancellation)
   vf r = fused(n, vf(-0x1.62e43p-1F), x);
-  r = fused(n, vf(0x1.05c61p-29F), r);
+  r = fused(n, vf(0x1.05c61p-29F), r) + tail;
   // e^r = 1 + r + r² q(r) on ln 3/4 ≤ r ≤ ln 3/2: q's minimax polynomial leaves 3.3e-9 of the
   // result
   vf q = fused(r, vf(0x1.7e178ep-10F), vf(0x1.12098cp-7F));
@@ -63,6 +64,138 @@ inline vf vexp(vf x) {
   // e^-104 rounds to 0 and e^89 to +inf
   const ExpParts e = exp_parts(at_least(at_most(x, 89.0F), -104.0F));
   return times_power(vf(1.0F) + e.fraction, e.power);
+}
+
+/// v / (1 + e^(a + tail)) = v σ(−a − tail), for a in [0, 200] or NaN; rounded once more where the
+/// result is subnormal.
+inline vf over_one_plus_exp(vf v, vf a, vf tail = vf(0.0F)) {
+  // v 2^-n / (1 + (f + 2^-n)): the inner sum rounds in a unit well below that of the outer one
+  const ExpParts e = exp_parts(a, tail);
+  const vf under = vf(1.0F) + (e.fraction + times_power(vf(1.0F), -e.power));
+  return times_power(v / under, -e.power);
+}
+
+/// Of gelu and its like, f(x) = x p(x) with p(-x) = 1 - p(x): the value from x p(-|x|). Without
+/// cancellation on the negative side, where it decays.
+inline vf gated(vf x, vf decaying) { return xsimd::select(x > vf(0.0F), x - decaying, decaying); }
+
+/// The derivative of such a function from its value at -|x|.
+inline vf gated_slope(vf x, vf falling) {
+  return xsimd::select(x > vf(0.0F), vf(1.0F) - falling, falling);
+}
+
+/// e^(-a²/2) and Φ(-a) e^(a²/2) for a in [0, 16] or NaN, Φ being the normal distribution's.
+struct NormalTail {
+  ExpParts density;
+  vf over, under;  ///< Φ(-a) e^(a²/2) = over / under
+};
+
+inline NormalTail normal_tail(vf a) {
+  const vf square = a * a, rest = fused(a, a, -square);
+  const ExpParts density = exp_parts(square * vf(-0.5F), rest * vf(-0.5F));
+  // minimax on [0, 14.6], to 6e-9 of the value; every term is positive
+  vf over = fused(a, vf(0x1.0e42e2p-8F), vf(0x1.4d48ap-5F));
+  over = fused(a, over, vf(0x1.7792f8p-3F));
+  over = fused(a, over, vf(0x1.c105a8p-2F));
+  over = fused(a, over, vf(0.5F));
+  vf under = fused(a, vf(0x1.52b7eap-7F), vf(0x1.a1bc3cp-4F));
+  under = fused(a, under, vf(0x1.e1252cp-2F));
+  under = fused(a, under, vf(0x1.34003cp+0F));
+  under = fused(a, under, vf(0x1.acc504p+0F));
+  under = fused(a, under, vf(1.0F));
+  return {density, over, under};
+}
+
+/// gelu_tanh(x) = x σ(v): v at |x| as a sum of two floats, for |x| ≤ 12.
+struct GeluArgument {
+  vf v, tail;
+};
+
+inline GeluArgument gelu_argument(vf a) {
+  // v = a (b + c a²), b = 2 √(2/π), c = 0.044715 b; an error in v would show v times as large in
+  // e^v
+  const vf b(0x1.988454p+0F), b_rest(-0x1.857936p-25F), c(0x1.2444f2p-4F);
+  const vf square = a * a, square_rest = fused(a, a, -square);
+  const vf w = fused(c, square, b);
+  // exact where b exceeds c a²; where it does not, the tail of e^v is below every bound
+  const vf w_rest = fused(c, square_rest, fused(c, square, b - w) + b_rest);
+  const vf v = a * w;
+  return {v, fused(a, w_rest, fused(a, w, -v))};
+}
+
+/// f(x). exp ≤ 1 ULP; tanh, sigmoid, silu ≤ 2; gelu and gelu_tanh ≤ 3 for |x| < 3.
+template <Unary function>
+inline vf apply(vf x) {
+  if constexpr (function == Unary::exp) {
+    return vexp(x);
+  } else if constexpr (function == Unary::tanh) {
+    const vf a = at_most(xsimd::abs(x), 40.0F);
+    const vf far = vf(1.0F) - over_one_plus_exp(vf(2.0F), a + a);
+    const vf square = x * x;
+    // (tanh x - x) / x³ on |x| ≤ 0.6, minimax to 3e-9 of tanh x
+    vf q = fused(square, vf(-0x1.825796p-8F), vf(0x1.54b874p-6F));
+    q = fused(square, q, vf(-0x1.b898d8p-5F));
+    q = fused(square, q, vf(0x1.1109aep-3F));
+    q = fused(square, q, vf(-0x1.55553ep-2F));
+    const vf near = fused(x * square, q, x);
+    return xsimd::select(a < vf(0.6F), near, far | xsimd::bitofsign(x));
+  } else if constexpr (function == Unary::sigmoid) {
+    return gated_slope(x, over_one_plus_exp(vf(1.0F), at_most(xsimd::abs(x), 120.0F)));
+  } else if constexpr (function == Unary::relu) {
+    return at_least(x, 0.0F);
+  } else if constexpr (function == Unary::gelu) {
+    const vf bounded = at_least(at_most(x, 15.0F), -15.0F);
+    const NormalTail t = normal_tail(xsimd::abs(bounded));
+    // the quotient, and what its roundings left of it
+    const vf inverse = vf(1.0F) / t.under;
+    const vf product = bounded * t.over, rest = fused(bounded, t.over, -product);
+    const vf z = product * inverse, z_rest = (fused(-z, t.under, product) + rest) * inverse;
+    return gated(x, times_power(z + fused(z, t.density.fraction, z_rest), t.density.power));
+  } else if constexpr (function == Unary::gelu_tanh) {
+    const vf bounded = at_least(at_most(x, 12.0F), -12.0F);
+    const GeluArgument u = gelu_argument(xsimd::abs(bounded));
+    return gated(x, over_one_plus_exp(bounded, u.v, u.tail));
+  } else {
+    static_assert(function == Unary::silu);
+    const vf bounded = at_least(at_most(x, 120.0F), -120.0F);
+    return gated(x, over_one_plus_exp(bounded, xsimd::abs(bounded)));
+  }
+}
+
+/// f'(x), within 1e-6 max(1, |f'|).
+template <Unary function>
+inline vf derivative(vf x) {
+  const vf one(1.0F);
+  if constexpr (function == Unary::exp) {
+    return vexp(x);
+  } else if constexpr (function == Unary::tanh) {
+    const vf a = at_most(xsimd::abs(x), 60.0F);
+    const vf y = over_one_plus_exp(one, a + a);
+    return vf(4.0F) * y * (one - y);
+  } else if constexpr (function == Unary::sigmoid) {
+    const vf y = over_one_plus_exp(one, at_most(xsimd::abs(x), 120.0F));
+    return y * (one - y);
+  } else if constexpr (function == Unary::relu) {
+    const vf step = xsimd::select(x > vf(0.0F), one, vf(0.0F));
+    return xsimd::select(x == x, step, x);
+  } else if constexpr (function == Unary::gelu) {
+    const vf a = at_most(xsimd::abs(x), 15.0F);
+    const NormalTail t = normal_tail(a);
+    const vf z = fused(a, vf(-0.398942280401F), t.over / t.under);  // a / √(2π)
+    return gated_slope(x, times_power(fused(z, t.density.fraction, z), t.density.power));
+  } else if constexpr (function == Unary::gelu_tanh) {
+    const vf a = at_most(xsimd::abs(x), 12.0F);
+    const GeluArgument u = gelu_argument(a);
+    const vf y = over_one_plus_exp(one, u.v, u.tail);
+    // a dv/da = a (b + 3 c a²)
+    const vf slope = a * fused(a * a, vf(0.2140644488178F), vf(1.5957691216057F));
+    return gated_slope(x, y * fused(-slope, one - y, one));
+  } else {
+    static_assert(function == Unary::silu);
+    const vf a = at_most(xsimd::abs(x), 120.0F);
+    const vf y = over_one_plus_exp(one, a);
+    return gated_slope(x, y * fused(-a, one - y, one));
+  }
 }
 
 }  // namespace attn::kernels::ATTN_ISA_NS
