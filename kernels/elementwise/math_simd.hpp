@@ -13,14 +13,11 @@ namespace attn::kernels::ATTN_ISA_NS {
 // here. A minimum and a maximum that give x where x is NaN: the instruction answers with its second
 // operand.
 #if defined(ATTN_ISA_avx512)
-/// a · b + c, rounded once.
-inline vf fused(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 inline vf at_most(vf x, float bound) { return _mm512_min_ps(_mm512_set1_ps(bound), x); }
 inline vf at_least(vf x, float bound) { return _mm512_max_ps(_mm512_set1_ps(bound), x); }
 /// v · 2^n for integral n in ±300, rounded once where the result is subnormal.
 inline vf times_power(vf v, vf n) { return _mm512_scalef_ps(v, n); }
 #elif defined(ATTN_ISA_avx2)
-inline vf fused(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 inline vf at_most(vf x, float bound) { return _mm256_min_ps(_mm256_set1_ps(bound), x); }
 inline vf at_least(vf x, float bound) { return _mm256_max_ps(_mm256_set1_ps(bound), x); }
 inline vf times_power(vf v, vf n) {

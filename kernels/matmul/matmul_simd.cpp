@@ -53,7 +53,7 @@ void tile(const MatmulBlock& p, const float* a, const float* b, float* c, const 
     for (int i = 0; i < Rows; ++i) {
       const vf x(base[i / 3][i % 3 * a_row]);
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) sum[i][v] = xsimd::fma(x, row[v], sum[i][v]);
+      for (int v = 0; v < Vectors; ++v) sum[i][v] = fused(x, row[v], sum[i][v]);
     }
     b += b_row;
 #pragma GCC unroll 4

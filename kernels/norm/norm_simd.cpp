@@ -53,7 +53,7 @@ void layer_norm(index_t rows, index_t cols, float eps, const float* x, const flo
     const float scale = reciprocal_root((m.var < 0 ? 0 : m.var) + eps);
     for_vectors(cols, [&](index_t c, auto at) {
       const vf normal = ((at.load(x + c) - vf(m.pivot)) - vf(m.rest)) * vf(scale);
-      at.store(y + c, xsimd::fma(normal, load_or(1, gamma, c, at), load_or(0, beta, c, at)));
+      at.store(y + c, fused(normal, load_or(1, gamma, c, at), load_or(0, beta, c, at)));
     });
     if (mean != nullptr) mean[r] = m.pivot + m.rest;
     if (rstd != nullptr) rstd[r] = scale;
@@ -82,7 +82,7 @@ void layer_norm_backward(index_t rows, index_t cols, const float* x, const float
       const vf normal = ((at.load(x + c) - vf(m)) - vf(rest)) * vf(scale);
       const vf d = at.load(dy + c);
       if (dgamma != nullptr) {
-        at.store(dgamma + c, xsimd::fma(d, normal, at.load(dgamma + c)));
+        at.store(dgamma + c, fused(d, normal, at.load(dgamma + c)));
         at.store(dbeta + c, at.load(dbeta + c) + d);
       }
       if (dx != nullptr) {
@@ -123,7 +123,7 @@ void rms_norm_backward(index_t rows, index_t cols, const float* x, const float* 
     for_vectors(cols, [&](index_t c, auto at) {
       const vf normal = at.load(x + c) * vf(scale);
       const vf d = at.load(dy + c);
-      if (dgamma != nullptr) at.store(dgamma + c, xsimd::fma(d, normal, at.load(dgamma + c)));
+      if (dgamma != nullptr) at.store(dgamma + c, fused(d, normal, at.load(dgamma + c)));
       if (dx != nullptr) {
         const vf g = d * load_or(1, gamma, c, at);
         at.store(dx + c, vf(scale) * xsimd::fnma(normal, vf(along_normal), g));

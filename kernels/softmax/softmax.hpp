@@ -11,7 +11,9 @@ namespace attn::kernels {
 /// With `causal`, row r sees only the columns c ≤ (r mod causal_rows) + causal_offset; the others
 /// are exactly 0. A row that sees nothing (all masked by −inf or by causality, or cols = 0) is all
 /// zeros. A NaN in a visible column makes the row NaN; +inf likewise. Error: ≤ 3 ULP of the largest
-/// element and rows that sum to 1 within 4e-7 (float).
+/// element and rows that sum to 1 within 4e-7 (float). A mask of
+/// other numbers than 0 and −inf adds half an ulp of |mask − largest score| to an exponential's
+/// error.
 template <class T>
 struct SoftmaxArgs {
   index_t rows = 0, cols = 0;

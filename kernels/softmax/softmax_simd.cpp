@@ -30,7 +30,7 @@ struct Row {
   vf scale;
 
   [[nodiscard]] vf score(vf v, vf m) const {
-    return masked ? xsimd::fma(v, scale, m) : xsimd::copysign(vf(1.0F), scale) * v;
+    return masked ? fused(v, scale, m) : xsimd::copysign(vf(1.0F), scale) * v;
   }
   [[nodiscard]] vf score_at(index_t c) const {
     return score(vf::load_unaligned(x + c), masked ? vf::load_unaligned(mask + c) : vf(0.0F));
@@ -43,7 +43,7 @@ struct Row {
 
   // log2(e) · (scale · x + mask − largest), for `largest` as score() has it
   [[nodiscard]] vf power(vf v, vf m, vf largest) const {
-    if constexpr (masked) return xsimd::fma(v, scale, m - largest) * vf(log2_e);
+    if constexpr (masked) return fused(v, scale, m - largest) * vf(log2_e);
     return (v - xsimd::copysign(vf(1.0F), scale) * largest) * (scale * vf(log2_e));
   }
   [[nodiscard]] vf power_at(index_t c, vf largest) const {
@@ -176,13 +176,13 @@ void softmax_backward_rows(index_t rows, index_t cols, float scale, const float*
     vf s0(0.0F), s1(0.0F);
     index_t c = 0;
     for (; c + 2 * lanes <= cols; c += 2 * lanes) {
-      s0 = xsimd::fma(vf::load_unaligned(y + c), vf::load_unaligned(dy + c), s0);
-      s1 = xsimd::fma(vf::load_unaligned(y + c + lanes), vf::load_unaligned(dy + c + lanes), s1);
+      s0 = fused(vf::load_unaligned(y + c), vf::load_unaligned(dy + c), s0);
+      s1 = fused(vf::load_unaligned(y + c + lanes), vf::load_unaligned(dy + c + lanes), s1);
     }
     for (; c < cols; c += lanes) {
       const index_t rest = cols - c < lanes ? cols - c : lanes;
-      s0 = rest == lanes ? xsimd::fma(vf::load_unaligned(y + c), vf::load_unaligned(dy + c), s0)
-                         : xsimd::fma(load_partial(y + c, rest), load_partial(dy + c, rest), s0);
+      s0 = rest == lanes ? fused(vf::load_unaligned(y + c), vf::load_unaligned(dy + c), s0)
+                         : fused(load_partial(y + c, rest), load_partial(dy + c, rest), s0);
     }
     const vf sum(sum_of(s0 + s1)), factor(scale);
     for (c = 0; c + lanes <= cols; c += lanes) {
