@@ -74,7 +74,11 @@ std::vector<ValueId> gradients(Graph& graph, ValueId loss, std::span<const Value
   }
 
   std::vector<ValueId> wanted;
-  for (const ValueId id : wrt) wanted.push_back(gradient[slot(id)]);
+  for (const ValueId id : wrt) {
+    const ValueId found = gradient[slot(id)];
+    const bool strided = found != ValueId::none && !graph.value(found).contiguous;
+    wanted.push_back(strided ? copy(graph, found) : found);
+  }
   return wanted;
 }
 

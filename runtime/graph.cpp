@@ -126,6 +126,7 @@ void Graph::output(std::string name, ValueId value) {
     if (existing.name == name)
       throw Error(ErrorKind::invalid, "graph: output '" + name + "' exists");
   }
+  if (!this->value(value).contiguous) value = copy(*this, value);
   outputs_.push_back({std::move(name), value});
 }
 

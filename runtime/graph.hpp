@@ -74,7 +74,8 @@ class Graph {
   /// add() for the common case: the first output.
   ValueId apply(const OpDef& op, std::vector<ValueId> inputs, std::any attributes = {});
 
-  /// Names a value as an output of the whole graph; Error(invalid) on a name that exists.
+  /// Names a value as an output of the whole graph, made contiguous where it is not; Error(invalid)
+  /// on a name that exists.
   void output(std::string name, ValueId value);
 
   [[nodiscard]] const Value& value(ValueId id) const;

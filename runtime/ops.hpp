@@ -45,7 +45,7 @@ ValueId softmax(Graph& graph, ValueId x, SoftmaxAttributes attributes = {},
 
 struct AttentionAttributes {
   int heads = 1, kv_heads = 1;
-  double scale = 1;
+  std::optional<double> scale = std::nullopt;  ///< none: 1/√head_dim
   bool causal = false;
 };
 
@@ -93,6 +93,9 @@ ValueId copy(Graph& graph, ValueId x);
 ValueId transpose(Graph& graph, ValueId x, int dim_a, int dim_b);
 /// `length` elements of a constant dimension `dim` from `start` on.
 ValueId slice(Graph& graph, ValueId x, int dim, std::int64_t start, std::int64_t length);
+/// The last `length` elements of a dimension, which may be symbolic; Session::resize throws
+/// Error(invalid) if there are fewer.
+ValueId last(Graph& graph, ValueId x, int dim, std::int64_t length);
 /// The same elements in another shape. Symbolic dimensions keep their number and order.
 ValueId reshape(Graph& graph, ValueId x, Shape shape);
 

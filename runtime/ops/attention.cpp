@@ -4,6 +4,9 @@
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace attn::runtime {
 namespace {
 
@@ -21,14 +24,19 @@ std::vector<ValueType> infer(const InferContext& c) {
   c.require(a.heads >= 1 && a.kv_heads >= 1 && a.heads % a.kv_heads == 0,
             std::to_string(a.heads) + " heads are not a multiple of " + std::to_string(a.kv_heads) +
                 " key/value heads");
-  c.require(!q[-1].symbolic() && !k[-1].symbolic() && !v[-1].symbolic() &&
-                q[-1].extent % a.heads == 0 && v[-1].extent % a.kv_heads == 0 &&
-                k[-1].extent == q[-1].extent / a.heads * a.kv_heads,
-            "widths do not divide into " + std::to_string(a.heads) + " and " +
-                std::to_string(a.kv_heads) + " heads");
+  const bool one_head = a.heads == 1 && a.kv_heads == 1;
+  if (one_head) {
+    c.require(q[-1] == k[-1], "q and k have different widths");
+  } else {
+    c.require(!q[-1].symbolic() && !k[-1].symbolic() && !v[-1].symbolic() &&
+                  q[-1].extent % a.heads == 0 && v[-1].extent % a.kv_heads == 0 &&
+                  k[-1].extent == q[-1].extent / a.heads * a.kv_heads,
+              "widths do not divide into " + std::to_string(a.heads) + " and " +
+                  std::to_string(a.kv_heads) + " heads");
+  }
   if (c.has(3)) c.require(c.shape(3) == Shape{q[-2], k[-2]}, "the mask is [n, m]");
   const Shape outer = q.first(rank - 2);
-  const Dim width = v[-1].extent / a.kv_heads * a.heads;
+  const Dim width = one_head ? v[-1] : Dim(v[-1].extent / a.kv_heads * a.heads);
   return {{c.dtype(0), outer.with(q[-2]).with(width)},
           {c.dtype(0), outer.with(a.heads).with(q[-2]).with(k[-2])},
           {c.dtype(0), outer.with(a.heads).with(q[-2])}};
@@ -52,7 +60,8 @@ kernels::AttentionArgs<T> arguments(const AttentionAttributes& a, const TensorVi
   args.kv_len = k.dim(-2);
   args.head_dim = q.dim(-1) / a.heads;
   args.value_dim = v.dim(-1) / a.kv_heads;
-  args.scale = static_cast<T>(a.scale);
+  args.scale = static_cast<T>(a.scale.value_or(
+      1 / std::sqrt(static_cast<double>(std::max<std::int64_t>(1, args.head_dim)))));
   args.causal = a.causal;
   args.q = heads_view<const T>(q, a.heads);
   args.k = heads_view<const T>(k, a.kv_heads);

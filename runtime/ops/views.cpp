@@ -1,6 +1,7 @@
 // Views move no data: transpose, slice and reshape say how to look into their input; copy makes a
 // view contiguous, and pad is the gradient of slice.
 
+#include "attn/error.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
@@ -18,7 +19,12 @@ struct TransposeAttributes {
 
 struct SliceAttributes {
   int dim;
-  std::int64_t start, length;
+  std::int64_t start, length;  // start: from the beginning, or from_end: the last `length`
+  bool from_end;
+
+  [[nodiscard]] std::int64_t first(std::int64_t extent) const {
+    return from_end ? extent - length : start;
+  }
 };
 
 struct ReshapeAttributes {
@@ -50,25 +56,33 @@ void gradient_transpose(GradientContext& c) {
 }
 
 std::vector<ValueType> infer_slice(const InferContext& c) {
-  const auto [dim, start, length] = c.attributes<SliceAttributes>();
+  const auto& slice = c.attributes<SliceAttributes>();
   Shape shape = c.shape(0);
-  c.require(dim >= 0 && dim < shape.rank() && !shape[dim].symbolic(), "no such constant dimension");
-  const std::int64_t extent = shape[dim].extent;
-  c.require(start >= 0 && length >= 0 && start <= extent && length <= extent - start,
-            "a slice of " + std::to_string(length) + " from " + std::to_string(start) +
-                " does not lie in " + std::to_string(extent));
-  shape.set(dim, length);
+  c.require(slice.dim >= 0 && slice.dim < shape.rank(), "no such dimension");
+  c.require(slice.from_end || !shape[slice.dim].symbolic(), "the dimension is not constant");
+  if (!shape[slice.dim].symbolic()) {
+    const std::int64_t extent = shape[slice.dim].extent, start = slice.first(extent);
+    c.require(start >= 0 && slice.length >= 0 && start <= extent && slice.length <= extent - start,
+              "a slice of " + std::to_string(slice.length) + " from " + std::to_string(start) +
+                  " does not lie in " + std::to_string(extent));
+  }
+  shape.set(slice.dim, slice.length);
   return {{c.dtype(0), shape}};
 }
 
 TensorView view_slice(const Node& node, const TensorView& base,
                       std::span<const std::int64_t> /*symbols*/) {
-  const auto [dim, start, length] = *std::any_cast<SliceAttributes>(&node.attributes);
+  const auto& slice = *std::any_cast<SliceAttributes>(&node.attributes);
+  const std::int64_t start = slice.first(base.dim(slice.dim));
+  if (start < 0) {
+    throw Error(ErrorKind::invalid, "slice: the last " + std::to_string(slice.length) + " of " +
+                                        std::to_string(base.dim(slice.dim)));
+  }
   TensorView view = base;
-  view.dims[static_cast<std::size_t>(dim)] = length;
+  view.dims[static_cast<std::size_t>(slice.dim)] = slice.length;
   if (view.data != nullptr) {
     view.data = static_cast<std::byte*>(view.data) +
-                static_cast<std::size_t>(start * base.stride(dim)) * dtype_size(base.dtype);
+                static_cast<std::size_t>(start * base.stride(slice.dim)) * dtype_size(base.dtype);
   }
   return view;
 }
@@ -173,8 +187,8 @@ class PadKernel final : public Kernel {
     const auto run_bytes = static_cast<std::size_t>(slice_.length * inner) * size;
     const auto whole_bytes = static_cast<std::size_t>(to_.dim(slice_.dim) * inner) * size;
     const auto* from = static_cast<const std::byte*>(from_.data);
-    std::byte* to =
-        static_cast<std::byte*>(to_.data) + static_cast<std::size_t>(slice_.start * inner) * size;
+    std::byte* to = static_cast<std::byte*>(to_.data) +
+                    static_cast<std::size_t>(slice_.first(to_.dim(slice_.dim)) * inner) * size;
     for (std::int64_t i = 0; i < outer && run_bytes > 0; ++i) {
       std::memcpy(to, from, run_bytes);
       from += run_bytes;
@@ -228,7 +242,13 @@ ValueId transpose(Graph& graph, ValueId x, int dim_a, int dim_b) {
 
 ValueId slice(Graph& graph, ValueId x, int dim, std::int64_t start, std::int64_t length) {
   const int rank = graph.value(x).shape.rank();
-  return graph.apply(slice_op, {x}, SliceAttributes{dim < 0 ? dim + rank : dim, start, length});
+  return graph.apply(slice_op, {x},
+                     SliceAttributes{dim < 0 ? dim + rank : dim, start, length, false});
+}
+
+ValueId last(Graph& graph, ValueId x, int dim, std::int64_t length) {
+  const int rank = graph.value(x).shape.rank();
+  return graph.apply(slice_op, {x}, SliceAttributes{dim < 0 ? dim + rank : dim, 0, length, true});
 }
 
 ValueId reshape(Graph& graph, ValueId x, Shape shape) {
