@@ -1,0 +1,86 @@
+#pragma once
+
+#include "models/metadata.hpp"
+#include "runtime/graph.hpp"
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace attn::models {
+
+using Dims = std::vector<std::int64_t>;
+
+/// How a new model's tensor begins.
+enum class Initial {
+  zeros,
+  uniform,  ///< in ±1/√fan_in, as PyTorch's Linear
+  normal,   ///< N(0, 1), as PyTorch's Embedding
+};
+
+/// A tensor that an architecture has.
+struct WeightSpec {
+  std::string name;
+  Dims shape;
+  Initial initial = Initial::uniform;
+  std::int64_t fan_in = 1;  ///< for Initial::uniform
+};
+
+/// The shapes of the tensors that a file brings, by name.
+using Shapes = std::map<std::string, Dims, std::less<>>;
+
+/// A new model as its parameters describe it.
+struct Created {
+  Metadata metadata;
+  std::vector<WeightSpec> weights;
+};
+
+/// An architecture: a row of the registry, a file of its own.
+struct Architecture {
+  std::string_view name;
+
+  /// The tensors that a model with this metadata has, sizes that only a tensor knows taken from
+  /// `have`. Throws Error(invalid) naming the key or tensor; that every tensor is there with that
+  /// shape is checked by the caller.
+  std::vector<WeightSpec> (*weights)(const Metadata&, const Shapes& have);
+
+  /// A new model; Error(usage) for a parameter that is unknown, missing or out of range.
+  Created (*create)(const Metadata& parameters);
+
+  /// Adds inputs, weights, nodes and outputs to the graph. `batched`: the inputs have a batch in
+  /// front.
+  void (*build)(runtime::Graph&, const Metadata&, std::span<const WeightSpec>, bool batched);
+
+  /// May inputs come with a batch in front?
+  bool batches = false;
+};
+
+/// Every architecture there is.
+[[nodiscard]] std::span<const Architecture* const> architectures() noexcept;
+
+/// The one of that name; Error(kind) that lists them if there is none.
+[[nodiscard]] const Architecture& find_architecture(std::string_view name, bool from_file);
+
+/// The shape of a tensor that has to be there, with that many dimensions, all at least 1;
+/// Error(invalid) naming it otherwise.
+[[nodiscard]] const Dims& required_shape(const Shapes& have, std::string_view name,
+                                         std::size_t rank);
+
+/// Throws Error(usage) for a parameter of create() that is not among `known`.
+void refuse_unknown(const Metadata& parameters, std::span<const std::string_view> known);
+
+/// A whole-number parameter of create() in 1..limit; Error(usage) otherwise.
+[[nodiscard]] std::int64_t size_parameter(const Metadata& parameters, std::string_view key,
+                                          std::int64_t low = 1);
+
+/// Declares the weight `name` in the graph with its shape from the specs.
+runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> specs,
+                         std::string_view name);
+
+/// A projection of d to d without a bias, as all teaching architectures have them.
+[[nodiscard]] WeightSpec square_projection(std::string name, std::int64_t d);
+
+}  // namespace attn::models

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace attn::models {
+
+/// A model's metadata: strings by key, as the container holds them, with typed access. Every error
+/// is Error(invalid) and names key and value.
+class Metadata {
+ public:
+  Metadata() = default;
+  explicit Metadata(std::map<std::string, std::string> values) : values_(std::move(values)) {}
+
+  [[nodiscard]] const std::map<std::string, std::string>& all() const noexcept { return values_; }
+  [[nodiscard]] bool has(std::string_view key) const;
+  void set(std::string key, std::string value) { values_[std::move(key)] = std::move(value); }
+
+  [[nodiscard]] const std::string& text(std::string_view key) const;
+  /// A whole number in [low, high].
+  [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t low,
+                                     std::int64_t high) const;
+  /// A finite number, or none if the key is absent.
+  [[nodiscard]] std::optional<double> number(std::string_view key) const;
+  /// A JSON list of strings.
+  [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;
+  /// A JSON string, or text as it stands; empty if the key is absent.
+  [[nodiscard]] std::string sentence(std::string_view key) const;
+
+ private:
+  std::map<std::string, std::string> values_;
+};
+
+/// A JSON text for metadata.
+[[nodiscard]] std::string to_json(const std::vector<std::string>& strings);
+[[nodiscard]] std::string to_json(const std::string& string);
+
+}  // namespace attn::models

@@ -1,0 +1,339 @@
+#include "attn/attn.hpp"
+#include "models/architecture.hpp"
+#include "models/runner.hpp"
+#include "models/size_loss_task.hpp"
+#include "models/weights.hpp"
+#include "models/words.hpp"
+#include "runtime/formats/json.hpp"
+#include "runtime/formats/safetensors_writer.hpp"
+
+#include <array>
+#include <cmath>
+
+namespace attn {
+
+using models::Architecture;
+using models::Metadata;
+using models::Runner;
+using models::Weights;
+using models::WeightSpec;
+
+class Model::Impl {
+ public:
+  Impl(const Architecture& kind, Metadata meta, std::vector<WeightSpec> weight_specs, Weights own,
+       const Options& options, kernels::IsaChoice choice)
+      : architecture(&kind),
+        name(kind.name),
+        metadata(std::move(meta)),
+        specs(std::move(weight_specs)),
+        weights(std::move(own)),
+        isa(std::move(choice)) {
+    session_options.isa = isa.isa;
+    session_options.profile = options.profile;
+    const int threads = options.threads == 0 ? kernels::default_threads() : options.threads;
+    workers = kernels::make_workers(threads);
+    session_options.workers = workers.get();
+    metadata.set("attn.architecture", name);
+    if (metadata.has("attn.vocab")) {
+      vocabulary = models::Vocabulary(metadata.strings("attn.vocab"));
+    }
+    if (metadata.has("attn.size_words")) size_words = metadata.strings("attn.size_words");
+    sentence = metadata.sentence("attn.sentence");
+  }
+
+  Runner& runner(bool batched) {
+    std::unique_ptr<Runner>& which = runners[batched ? 1 : 0];
+    if (!which) {
+      which = std::make_unique<Runner>(*architecture, metadata, specs, weights, batched,
+                                       session_options);
+    }
+    return *which;
+  }
+
+  // One dimension more than the architecture's input has says that there is a batch.
+  Runner& runner_for(std::span<const Input> inputs) {
+    if (!architecture->batches || inputs.empty()) return runner(false);
+    Runner& plain = runner(false);
+    const auto rank = static_cast<std::size_t>(plain.graph().value(plain.inputs()[0]).shape.rank());
+    return runner(inputs[0].shape.size() == rank + 1);
+  }
+
+  [[nodiscard]] Dims sample_symbols(const Runner& plain) const;
+
+  const Architecture* architecture;
+  std::string name;
+  Metadata metadata;
+  std::vector<WeightSpec> specs;
+  Weights weights;
+  kernels::IsaChoice isa;
+  std::unique_ptr<kernels::Workers> workers;
+  runtime::SessionOptions session_options;
+  std::array<std::unique_ptr<Runner>, 2> runners;
+  models::Vocabulary vocabulary;
+  std::vector<std::string> size_words;
+  std::string sentence;
+};
+
+namespace {
+
+void check(const Options& options) {
+  if (options.threads < 0 || options.threads > 1024) {
+    throw Error(ErrorKind::usage, "threads: " + std::to_string(options.threads) +
+                                      " is not in 1..1024 (0: as many as allowed)");
+  }
+}
+
+// Adds what is being read to the message of an error inside it.
+template <class Body>
+auto naming(const std::string& what, Body&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw Error(error.kind(), what + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+namespace {
+
+struct Opened {
+  const Architecture* architecture;
+  Metadata metadata;
+  std::vector<WeightSpec> specs;
+  Weights weights;
+};
+
+Opened read_model(const runtime::Safetensors& file, bool verify) {
+  if (verify) file.verify();
+  return naming(file.name(), [&] {
+    Opened opened;
+    opened.metadata = Metadata(file.metadata());
+    opened.architecture =
+        &models::find_architecture(opened.metadata.text("attn.architecture"), true);
+    models::Shapes shapes;
+    for (const runtime::TensorEntry& entry : file.tensors()) shapes[entry.name] = entry.shape;
+    opened.specs = opened.architecture->weights(opened.metadata, shapes);
+    opened.weights = Weights::from_file(file, opened.specs);
+    return opened;
+  });
+}
+
+}  // namespace
+
+Model Model::open(const std::filesystem::path& path, const Options& options) {
+  check(options);
+  kernels::IsaChoice isa = kernels::choose_isa(options.isa);
+  Opened o = read_model(runtime::Safetensors::open(path), options.verify);
+  return naming(path.string(), [&] {
+    return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata), std::move(o.specs),
+                                        std::move(o.weights), options, std::move(isa)));
+  });
+}
+
+Model Model::from_memory(std::span<const std::byte> bytes, std::string name,
+                         const Options& options) {
+  check(options);
+  kernels::IsaChoice isa = kernels::choose_isa(options.isa);
+  Opened o = read_model(runtime::Safetensors::from_memory(bytes, name), options.verify);
+  return naming(name, [&] {
+    return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata), std::move(o.specs),
+                                        std::move(o.weights), options, std::move(isa)));
+  });
+}
+
+Model Model::create(std::string_view architecture,
+                    const std::map<std::string, std::string>& parameters, std::uint64_t seed,
+                    const Options& options) {
+  check(options);
+  kernels::IsaChoice isa = kernels::choose_isa(options.isa);
+  const Architecture& kind = models::find_architecture(architecture, false);
+  models::Created created = kind.create(Metadata(parameters));
+  Weights weights = Weights::random(created.weights, seed);
+  return Model(std::make_unique<Impl>(kind, std::move(created.metadata), std::move(created.weights),
+                                      std::move(weights), options, std::move(isa)));
+}
+
+std::vector<std::string> Model::architectures() {
+  std::vector<std::string> names;
+  for (const Architecture* each : models::architectures()) names.emplace_back(each->name);
+  return names;
+}
+
+const std::string& Model::architecture() const noexcept { return impl_->name; }
+
+const std::map<std::string, std::string>& Model::metadata() const noexcept {
+  return impl_->metadata.all();
+}
+
+std::vector<PortInfo> Model::inputs() const {
+  const Runner& runner = impl_->runner(false);
+  std::vector<PortInfo> ports;
+  for (const runtime::ValueId id : runner.inputs()) {
+    const runtime::Value& value = runner.graph().value(id);
+    PortInfo& port = ports.emplace_back();
+    port.name = value.name;
+    port.token_ids = value.dtype == runtime::DType::i32;
+    for (const runtime::Dim dim : value.shape.dims()) {
+      port.shape.push_back(dim.symbolic() ? -1 : dim.extent);
+    }
+  }
+  return ports;
+}
+
+std::vector<PortInfo> Model::outputs() const {
+  const Runner& runner = impl_->runner(false);
+  std::vector<PortInfo> ports;
+  for (const runtime::Output& output : runner.graph().outputs()) {
+    PortInfo& port = ports.emplace_back();
+    port.name = output.name;
+    for (const runtime::Dim dim : runner.graph().value(output.value).shape.dims()) {
+      port.shape.push_back(dim.symbolic() ? -1 : dim.extent);
+    }
+  }
+  return ports;
+}
+
+std::span<const Output> Model::run(std::span<const Input> inputs) {
+  return impl_->runner_for(inputs).run(inputs);
+}
+
+const std::vector<std::string>& Model::vocabulary() const noexcept {
+  return impl_->vocabulary.words();
+}
+
+std::vector<std::int32_t> Model::encode(std::string_view sentence) const {
+  if (impl_->vocabulary.words().empty()) {
+    throw Error(ErrorKind::usage, "a " + impl_->name + " model has no vocabulary");
+  }
+  return impl_->vocabulary.encode(sentence);
+}
+
+std::vector<std::string> Model::words(std::string_view sentence) {
+  return models::split_words(sentence);
+}
+
+const std::string& Model::sentence() const noexcept { return impl_->sentence; }
+const std::vector<std::string>& Model::size_words() const noexcept { return impl_->size_words; }
+
+TrainResult Model::train(const SizeLossTask& task, const TrainOptions& options) {
+  if (impl_->architecture->name != "size_loss_attention") {
+    throw Error(ErrorKind::usage,
+                "the size-loss task trains a size_loss_attention model, not " + impl_->name);
+  }
+  if (options.epochs < 0) {
+    throw Error(ErrorKind::usage, "epochs: " + std::to_string(options.epochs) + " is below 0");
+  }
+  if (!std::isfinite(options.learning_rate) || options.learning_rate <= 0) {
+    throw Error(ErrorKind::usage, "learning rate: " + std::to_string(options.learning_rate) +
+                                      " is not a number above 0");
+  }
+  const std::string& sentence = task.sentence.empty() ? impl_->sentence : task.sentence;
+  const auto& size_words = task.size_words.empty() ? impl_->size_words : task.size_words;
+  const models::SizeLossData data =
+      models::prepare_size_loss(impl_->vocabulary, sentence, size_words);
+
+  Weights trained = impl_->weights.writable_copy();
+  TrainResult result = models::train_size_loss(impl_->metadata, impl_->specs, trained, data,
+                                               options, impl_->session_options);
+  for (std::unique_ptr<Runner>& runner : impl_->runners) runner.reset();
+  impl_->weights = std::move(trained);
+  impl_->metadata.set("attn.sentence", models::to_json(sentence));
+  impl_->metadata.set("attn.size_words", models::to_json(size_words));
+  const std::string learned = sentence;
+  const std::vector<std::string> learned_words = size_words;
+  impl_->sentence = learned;
+  impl_->size_words = learned_words;
+  return result;
+}
+
+void Model::save(const std::filesystem::path& path) const {
+  std::vector<runtime::TensorEntry> entries;
+  for (const WeightSpec& spec : impl_->specs) {
+    const Weights::Tensor& tensor = impl_->weights.all().find(spec.name)->second;
+    entries.push_back({spec.name, runtime::DType::f32, tensor.shape,
+                       std::as_bytes(std::span(tensor.data, tensor.elements()))});
+  }
+  runtime::write_safetensors(path, impl_->metadata.all(), entries);
+}
+
+// The numbers of the symbols for the sample input; 1 where there is none.
+Dims Model::Impl::sample_symbols(const Runner& plain) const {
+  Dims symbols(plain.graph().symbols().size(), 1);
+  const runtime::Shape& shape = plain.graph().value(plain.inputs()[0]).shape;
+  const auto learn = [&](int dim, std::size_t extent) {
+    if (dim < shape.rank() && shape[dim].symbolic()) {
+      symbols[static_cast<std::size_t>(shape[dim].symbol)] =
+          std::max<std::int64_t>(1, static_cast<std::int64_t>(extent));
+    }
+  };
+  if (metadata.has("attn.sample_input")) {
+    runtime::Json sample =
+        runtime::parse_json(metadata.text("attn.sample_input"), "metadata 'attn.sample_input'");
+    if (sample.is_object() && !sample.empty()) sample = runtime::Json(*sample.begin());
+    for (int dim = 0; sample.is_array() && !sample.empty(); ++dim) {
+      learn(dim, sample.size());
+      sample = runtime::Json(sample.front());
+    }
+  } else if (!sentence.empty()) {
+    learn(0, models::split_words(sentence).size());
+  }
+  return symbols;
+}
+
+ModelInfo Model::info() const {
+  ModelInfo info;
+  info.architecture = impl_->name;
+  for (const auto& [key, value] : impl_->metadata.all()) {
+    constexpr std::size_t bulk = 400;  // longer values are data, not parameters
+    if (value.size() <= bulk) info.parameters[key] = value;
+  }
+  info.parameter_count = static_cast<std::int64_t>(impl_->weights.elements());
+  for (const WeightSpec& spec : impl_->specs)
+    info.tensors.push_back({spec.name, "F32", spec.shape});
+  info.isa = kernels::isa_name(impl_->isa.isa);
+  info.isa_reason = impl_->isa.why;
+  info.threads = impl_->workers->size();
+
+  Runner runner(*impl_->architecture, impl_->metadata, impl_->specs, impl_->weights, false,
+                impl_->session_options);
+  const runtime::Graph& graph = runner.graph();
+  const runtime::Session& session = runner.session(impl_->sample_symbols(runner));
+  for (const runtime::ProfileRow& row : session.profile()) {
+    const runtime::Node& node = graph.node(row.node);
+    ModelInfo::Node& line = info.graph.emplace_back();
+    line.op = row.op;
+    line.implementation = row.note;
+    for (const runtime::ValueId id : node.inputs) {
+      if (id == runtime::ValueId::none) continue;
+      const std::string& name = graph.value(graph.value(id).storage).name;
+      line.inputs += (line.inputs.empty() ? "" : " ") + name + graph.shape_text(id);
+    }
+    line.outputs = graph.shape_text(node.outputs[0]);
+  }
+  const runtime::MemoryReport& memory = session.memory();
+  info.memory = {impl_->weights.elements() * sizeof(float),
+                 memory.arena,
+                 memory.results,
+                 memory.scratch,
+                 memory.states,
+                 memory.results_in_place};
+  return info;
+}
+
+std::vector<OpProfile> Model::profile() const {
+  std::vector<OpProfile> rows;
+  for (const std::unique_ptr<Runner>& runner : impl_->runners) {
+    if (!runner) continue;
+    const std::vector<OpProfile> some = runner->profile();
+    rows.insert(rows.end(), some.begin(), some.end());
+  }
+  return rows;
+}
+
+}  // namespace attn
