@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <span>
 #include <string>
@@ -16,13 +15,7 @@ namespace attn::test {
 using Json = runtime::Json;
 
 /// PyTorch's values for the teaching architectures.
-inline const Json& seeds() {
-  static const Json values = [] {
-    std::ifstream file(ATTN_TEST_DATA "/seeds.json");
-    return Json::parse(file);
-  }();
-  return values;
-}
+const Json& seeds();
 
 /// The shape of a nested list.
 inline Dims shape_of(const Json& list) {
