@@ -18,7 +18,7 @@ const MatmulImpl reference{
 }  // namespace
 
 std::span<const MatmulImpl> matmul_table() noexcept {
-  static const MatmulImpl table[] = {matmul_packed, reference};
+  static const MatmulImpl table[] = {matmul_small, matmul_packed, reference};
   return table;
 }
 

@@ -33,9 +33,8 @@ struct MatmulBlock {
 
 using MatmulBlockRun = void (*)(const MatmulBlock& block);
 
-/// Writes the panel of B [k, columns] (columns ≤ panel_columns()) that begins at b.
-using MatmulPackPanel = void (*)(index_t k, index_t columns, const MatrixView<float>& b,
-                                 float* panel);
+/// Writes the panels of B [k, columns].
+using MatmulPack = void (*)(index_t k, index_t columns, const MatrixView<float>& b, float* panels);
 
 namespace scalar {
 template <class T>
@@ -43,12 +42,17 @@ void matmul(Workers& workers, const MatmulArgs<T>& args);
 }
 namespace avx2 {
 void matmul_block(const MatmulBlock& block);
-void matmul_pack_panel(index_t k, index_t columns, const MatrixView<float>& b, float* panel);
+void matmul_pack(index_t k, index_t columns, const MatrixView<float>& b, float* panels);
 }  // namespace avx2
 namespace avx512 {
 void matmul_block(const MatmulBlock& block);
-void matmul_pack_panel(index_t k, index_t columns, const MatrixView<float>& b, float* panel);
+void matmul_pack(index_t k, index_t columns, const MatrixView<float>& b, float* panels);
 }  // namespace avx512
+
+/// to ← activation(from), or to += activation(from), for a block [rows, columns] of floats; from is
+/// overwritten, and may be to where nothing is added.
+void matmul_activate(Isa isa, Unary activation, index_t rows, index_t columns, float* from,
+                     index_t from_row, float* to, index_t to_row, bool add);
 
 /// The rows of the table that have a file of their own.
 extern const MatmulImpl matmul_small, matmul_packed;

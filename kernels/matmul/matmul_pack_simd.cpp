@@ -2,26 +2,134 @@
 #include "kernels/simd.hpp"
 
 namespace attn::kernels::ATTN_ISA_NS {
+namespace {
 
-void matmul_pack_panel(index_t k, index_t columns, const MatrixView<float>& b, float* panel) {
-  if (b.col_stride == 1) {
-    const index_t full = columns / lanes, rest = columns % lanes;
-    for (index_t i = 0; i < k; ++i) {
-      const float* from = b.data + i * b.row_stride;
-      float* to = panel + i * 2 * lanes;
-      for (index_t v = 0; v < 2; ++v) {
-        const vf row = v < full                ? vf::load_unaligned(from + v * lanes)
-                       : v == full && rest > 0 ? load_partial(from + v * lanes, rest)
-                                               : vf(0.0F);
-        row.store_unaligned(to + v * lanes);
-      }
-    }
-    return;
+// r[i] is row i of a square of lanes × lanes, which is transposed in place: pairs, fours, and then
+// quarters of registers change places.
+#if defined(ATTN_ISA_avx512)
+void transpose(__m512 (&r)[16]) {
+  __m512 t[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
   }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    const auto pair = [&](int j) { return _mm512_castps_pd(t[i + j]); };
+    r[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair(0), pair(2)));
+    r[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair(0), pair(2)));
+    r[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair(1), pair(3)));
+    r[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair(1), pair(3)));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const __m512 low02 = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88);
+    const __m512 low13 = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
+    const __m512 high02 = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88);
+    const __m512 high13 = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
+    t[i] = _mm512_shuffle_f32x4(low02, high02, 0x88);
+    t[i + 4] = _mm512_shuffle_f32x4(low13, high13, 0x88);
+    t[i + 8] = _mm512_shuffle_f32x4(low02, high02, 0xdd);
+    t[i + 12] = _mm512_shuffle_f32x4(low13, high13, 0xdd);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) r[i] = t[i];
+}
+using Register = __m512;
+#else
+void transpose(__m256 (&r)[8]) {
+  __m256 t[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    const auto pair = [&](int j) { return _mm256_castps_pd(t[i + j]); };
+    r[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(pair(0), pair(2)));
+    r[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(pair(0), pair(2)));
+    r[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(pair(1), pair(3)));
+    r[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(pair(1), pair(3)));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x20);
+    t[i + 4] = _mm256_permute2f128_ps(r[i], r[i + 4], 0x31);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) r[i] = t[i];
+}
+using Register = __m256;
+#endif
+
+// Rows of B as they stand, every panel's piece of a row before the next row: whole rows are read,
+// which memory gives faster than two lines from each.
+void pack_rows(index_t k, index_t columns, const MatrixView<float>& b, float* panels) {
+  const index_t full = columns / (2 * lanes) * (2 * lanes), rest = columns - full;
   for (index_t i = 0; i < k; ++i) {
     const float* from = b.data + i * b.row_stride;
+    float* to = panels + i * 2 * lanes;
+    for (index_t j = 0; j < full; j += 2 * lanes) {
+      const vf first = vf::load_unaligned(from + j), second = vf::load_unaligned(from + j + lanes);
+      first.store_unaligned(to);
+      second.store_unaligned(to + lanes);
+      to += k * 2 * lanes;
+    }
+    if (rest == 0) continue;
+    const bool both = rest >= lanes;
+    const vf first = both ? vf::load_unaligned(from + full) : load_partial(from + full, rest);
+    const vf second = rest > lanes ? load_partial(from + full + lanes, rest - lanes) : vf(0.0F);
+    first.store_unaligned(to);
+    second.store_unaligned(to + lanes);
+  }
+}
+
+void pack_elements(index_t from_k, index_t k, index_t from_column, index_t columns,
+                   const MatrixView<float>& b, float* panel) {
+  for (index_t i = from_k; i < k; ++i) {
+    const float* from = b.data + i * b.row_stride;
     float* to = panel + i * 2 * lanes;
-    for (index_t j = 0; j < 2 * lanes; ++j) to[j] = j < columns ? from[j * b.col_stride] : 0.0F;
+    for (index_t j = from_column; j < 2 * lanes; ++j) {
+      to[j] = j < columns ? from[j * b.col_stride] : 0.0F;
+    }
+  }
+}
+
+// Columns of B that are contiguous, a square at a time.
+void pack_columns(index_t k, index_t columns, const MatrixView<float>& b, float* panel) {
+  const index_t squares_k = k / lanes * lanes, squares_columns = columns / lanes * lanes;
+  for (index_t j = 0; j < squares_columns; j += lanes) {
+    for (index_t i = 0; i < squares_k; i += lanes) {
+      const float* from = b.data + i + j * b.col_stride;
+      float* to = panel + i * 2 * lanes + j;
+      Register r[lanes];
+#pragma GCC unroll 16
+      for (index_t c = 0; c < lanes; ++c) r[c] = vf::load_unaligned(from + c * b.col_stride);
+      transpose(r);
+#pragma GCC unroll 16
+      for (index_t c = 0; c < lanes; ++c) vf(r[c]).store_unaligned(to + c * 2 * lanes);
+    }
+  }
+  pack_elements(0, squares_k, squares_columns, columns, b, panel);
+  pack_elements(squares_k, k, 0, columns, b, panel);
+}
+
+}  // namespace
+
+void matmul_pack(index_t k, index_t columns, const MatrixView<float>& b, float* panels) {
+  if (b.col_stride == 1) return pack_rows(k, columns, b, panels);
+  MatrixView<float> rest = b;
+  for (index_t j = 0; j < columns; j += 2 * lanes) {
+    const index_t of_panel = columns - j < 2 * lanes ? columns - j : 2 * lanes;
+    if (b.row_stride == 1) {
+      pack_columns(k, of_panel, rest, panels);
+    } else {  // a single row, whose row stride says nothing
+      pack_elements(0, k, 0, of_panel, rest, panels);
+    }
+    rest.data += 2 * lanes * b.col_stride;
+    panels += 2 * lanes * k;
   }
 }
 

@@ -9,12 +9,33 @@
 namespace attn::kernels {
 namespace {
 
-// A chunk of work is row_block × column_block of C.
-constexpr index_t column_block = 128;
-constexpr index_t row_block = 240;
+// A chunk of work is row_block × column_block of C: some 0.5 ms of products where k is 1024, and
+// cuts enough for many threads.
+constexpr index_t row_block = 240;     // 20 register tiles of avx512's 12 rows, 40 of avx2's
+constexpr index_t column_block = 128;  // with k_block: 512 KiB of B, half of a usual L2
+// Where that gives fewer chunks, which two or four threads could not share evenly, the rows are cut
+// finer, down to three register tiles.
+constexpr index_t fewest_chunks = 12, fewest_rows = 36;
+// Sums longer than this go through memory in between. Shorter blocks, which would hold a panel of B
+// in L1, were 4 to 10% slower on Zen 5 than streaming it from L2.
 constexpr index_t k_block = 1024;
-// Up to as many rows a B that is not packed is read where it stands.
-constexpr index_t direct_rows = 16;
+// Up to as many rows a B that is not packed is read where it stands: packing it would not pay.
+constexpr index_t few_rows = 16;
+// And up to as many, if a column of lines of B fits L2 with its stride: 16 ways of 1024 sets of 64
+// bytes, over which rows at multiples of a large power of two do not spread.
+constexpr index_t direct_rows = 256, l2_way_bytes = 65536, l2_ways = 16;
+
+bool stays_in_l2(index_t k, index_t row_stride) {
+  const index_t bytes = row_stride * static_cast<index_t>(sizeof(float));
+  const index_t spacing = bytes & -bytes;  // the largest power of two that divides it
+  if (spacing >= l2_way_bytes || spacing == 0) return k <= l2_ways;
+  return std::min(k, k_block) <= l2_way_bytes / spacing * l2_ways;
+}
+
+bool reads_in_place(const MatmulArgs<float>& p) {
+  if (p.packed_b != nullptr || p.b.col_stride != 1) return false;
+  return p.m <= few_rows || (p.m <= direct_rows && stays_in_l2(p.k, p.b.row_stride));
+}
 
 struct Cut {
   index_t rows, columns, k;                 // of one block
@@ -24,13 +45,15 @@ struct Cut {
 
 constexpr index_t header_bytes = 64;  // which block of B the worker's scratch holds
 
-Cut cut_of(index_t m, index_t n, index_t k, Isa isa) {
+Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa) {
   Cut cut{};
   const index_t panel = panel_columns(isa);
-  cut.row_cuts = std::max<index_t>(1, ceil_div(m, row_block));
-  cut.rows = ceil_div(m, cut.row_cuts);
   cut.columns = std::min(column_block, round_up(n, panel));
   cut.column_cuts = ceil_div(n, column_block);
+  const index_t others = std::max<index_t>(1, cut.column_cuts * batch);
+  cut.row_cuts = std::max({index_t{1}, ceil_div(m, row_block),
+                           std::min(ceil_div(fewest_chunks, others), ceil_div(m, fewest_rows))});
+  cut.rows = ceil_div(m, cut.row_cuts);
   cut.k = std::min(k, k_block);
   cut.panels_bytes = round_up(cut.columns * cut.k * static_cast<index_t>(sizeof(float)), 64);
   cut.tile_bytes = round_up(cut.rows * cut.columns * static_cast<index_t>(sizeof(float)), 64);
@@ -45,26 +68,16 @@ const char* declines(const MatmulProblem& problem, Isa isa) {
 }
 
 std::size_t scratch_bytes(const MatmulProblem& p, Isa isa, int workers) {
-  return static_cast<std::size_t>(cut_of(p.m, p.n, p.k, isa).bytes * workers);
+  return static_cast<std::size_t>(cut_of(p.m, p.n, p.k, p.batch, isa).bytes * workers);
 }
 
 std::size_t packed_bytes(const MatmulProblem& p, Isa isa) {
   return static_cast<std::size_t>(round_up(p.n, panel_columns(isa)) * p.k) * sizeof(float);
 }
 
-MatmulPackPanel pack_panel_at(Isa isa) {
-  return at_level<MatmulPackPanel>(isa, avx2::matmul_pack_panel, avx2::matmul_pack_panel,
-                                   avx512::matmul_pack_panel);
-}
-
-void pack_panels(Isa isa, index_t k, index_t columns, MatrixView<float> b, float* to) {
-  const MatmulPackPanel pack_panel = pack_panel_at(isa);
-  const index_t panel = panel_columns(isa);
-  for (index_t j = 0; j < columns; j += panel) {
-    pack_panel(k, std::min(panel, columns - j), b, to);
-    b.data += panel * b.col_stride;
-    to += panel * k;
-  }
+void pack_panels(Isa isa, index_t k, index_t columns, const MatrixView<float>& b, float* to) {
+  at_level<MatmulPack>(isa, avx2::matmul_pack, avx2::matmul_pack, avx512::matmul_pack)(k, columns,
+                                                                                       b, to);
 }
 
 void pack(const MatmulProblem& p, Isa isa, const MatrixView<float>& b, void* packed) {
@@ -116,7 +129,10 @@ struct Run {
       block_at_level(block);
     } while (k < p.k);
     if (block.c != c && !p.activation) copy_rows(block, c);
-    if (p.activation) activate(block, c);
+    if (p.activation) {
+      matmul_activate(isa, *p.activation, block.rows, block.columns, block.c, block.c_row, c,
+                      p.stride_c, p.accumulate);
+    }
   }
 
   void place_b(MatmulBlock& block, index_t entry, index_t j, index_t k, char* own) const {
@@ -151,24 +167,14 @@ struct Run {
       std::copy_n(block.c + i * block.c_row, block.columns, c + i * p.stride_c);
     }
   }
-
-  void activate(const MatmulBlock& block, float* c) const {
-    for (index_t i = 0; i < block.rows; ++i) {
-      float* const row = block.c + i * block.c_row;
-      if (p.accumulate) {
-        float* const to = c + i * p.stride_c;
-        for (index_t j = 0; j < block.columns; ++j) to[j] += row[j];
-      }
-    }
-  }
 };
 
 void run(Isa isa, Workers& workers, const MatmulArgs<float>& args) {
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
   const Run run{
-      args, isa, cut_of(args.m, args.n, args.k, isa),
+      args, isa, cut_of(args.m, args.n, args.k, args.batch, isa),
       at_level<MatmulBlockRun>(isa, avx2::matmul_block, avx2::matmul_block, avx512::matmul_block),
-      args.m <= direct_rows && args.b.col_stride == 1};
+      reads_in_place(args)};
   for (int worker = 0; worker < workers.size(); ++worker) {
     const float* none = nullptr;
     std::memcpy(static_cast<char*>(args.scratch) + worker * run.cut.bytes, &none, sizeof none);
