@@ -24,6 +24,7 @@ void row_piece(const MatmulArgs<T>& p, const T* a, const T* b, T* c, const T* bi
   for (index_t j = 0; j < count; ++j) {
     sum[j] = sum[j] * p.alpha + (bias != nullptr ? bias[j] : T{0});
   }
+  if (p.activation) unary(Isa::scalar, serial_workers(), *p.activation, count, sum, sum);
   for (index_t j = 0; j < count; ++j) c[j] = p.accumulate ? c[j] + sum[j] : sum[j];
 }
 

@@ -193,3 +193,142 @@ TEST_CASE("every row follows the double product at every level", "[matmul]") {
     }
   }
 }
+
+TEST_CASE("an activation comes after the bias and before the accumulation", "[matmul]") {
+  // the bound on the product, times the steepest slope of an activation, and the activation's ulps
+  for (const Shape& s :
+       {Shape{3, 4, 4}, Shape{13, 70, 33}, Shape{50, 150, 20}, Shape{9, 30, 1100}}) {
+    for (const Unary f : {Unary::relu, Unary::gelu, Unary::tanh, Unary::silu}) {
+      for (const bool accumulate : {false, true}) {
+        Options o;
+        o.bias = true;
+        o.alpha = 0.5;
+        o.accumulate = accumulate;
+        o.activation = f;
+        const auto exact = exact_of(s, o, 3), magnitude = magnitude_of(s, o, 3);
+        for_every_row(problem_of(Operands<float>(s, o, 3)), [&](const MatmulImpl& row, Isa isa) {
+          Operands<float> got(s, o, 3);
+          run_row(row, isa, serial_workers(), got);
+          INFO(row.name << " " << isa_name(isa) << " " << s << " " << static_cast<int>(f));
+          REQUIRE(worst_error(got, exact, magnitude) <= 1.2);
+        });
+      }
+    }
+  }
+}
+
+TEST_CASE("products of small integers are exact", "[matmul]") {
+  for (const Shape& s : {Shape{5, 6, 7}, Shape{37, 70, 90}, Shape{20, 40, 1100}}) {
+    Operands<float> whole(s, {}, 5);
+    Operands<double> exact(s, {}, 5);
+    for (auto [from, to] : {std::pair{&whole.a, &exact.a}, std::pair{&whole.b, &exact.b}}) {
+      for (std::size_t i = 0; i < from->size(); ++i) {
+        (*from)[i] = std::round(8 * (*from)[i]);
+        (*to)[i] = static_cast<double>((*from)[i]);
+      }
+    }
+    matmul(Isa::scalar, serial_workers(), exact.args());
+    for_every_row(problem_of(whole), [&](const MatmulImpl& row, Isa isa) {
+      Operands<float> got = whole;
+      run_row(row, isa, serial_workers(), got);
+      INFO(row.name << " " << isa_name(isa) << " " << s);
+      REQUIRE(largest_difference(got.c, exact.c) == 0);
+    });
+  }
+}
+
+TEST_CASE("matmul gives the same bits on any number of threads", "[matmul][threads]") {
+  for (const Shape& s : {Shape{13, 4, 4, 3}, Shape{100, 300, 40}, Shape{260, 140, 1100},
+                         Shape{30, 40, 50, 5}, Shape{1, 600, 64}}) {
+    for (const bool transposed : {false, true}) {
+      Options o;
+      o.accumulate = o.bias = true;
+      o.a_transposed = o.b_transposed = transposed;
+      o.activation = Unary::gelu;
+      for_every_row(problem_of(Operands<float>(s, o, 9)), [&](const MatmulImpl& row, Isa isa) {
+        Operands<float> alone(s, o, 9);
+        run_row(row, isa, serial_workers(), alone);
+        for (const int threads : {2, 3, 8}) {
+          const auto workers = make_workers(threads);
+          Operands<float> got(s, o, 9);
+          run_row(row, isa, *workers, got);
+          INFO(row.name << " " << isa_name(isa) << " " << s << " threads " << threads);
+          REQUIRE(same_bits(got.c, alone.c));
+        }
+      });
+    }
+  }
+}
+
+TEST_CASE("a row's bits are the same alone and among up to eight", "[matmul]") {
+  for (const Shape& s : {Shape{8, 4, 4}, Shape{8, 300, 64}, Shape{8, 65, 1100}}) {
+    for (int variant = 0; variant < 8; ++variant) {
+      Options o;
+      o.a_transposed = (variant & 1) != 0;
+      o.b_transposed = (variant & 2) != 0;
+      o.packed = (variant & 4) != 0;
+      o.bias = true;
+      for_every_row(problem_of(Operands<float>(s, o, 4)), [&](const MatmulImpl& row, Isa isa) {
+        Operands<float> together(s, o, 4);
+        run_row(row, isa, serial_workers(), together);
+        for (index_t m = 1; m < 8; ++m) {
+          for (const index_t first : {index_t{0}, 8 - m}) {
+            Operands<float> some(s, o, 4);
+            some.s.m = m;
+            some.a.erase(some.a.begin(), some.a.begin() + first * (o.a_transposed ? 1 : some.lda));
+            some.a.resize(together.a.size());
+            run_row(row, isa, serial_workers(), some);
+            INFO(row.name << " " << isa_name(isa) << " " << s << " rows " << first << "+" << m);
+            for (index_t i = 0; i < m; ++i) {
+              REQUIRE(std::memcmp(&some.c[count(1 + i * some.ldc)],
+                                  &together.c[count(1 + (first + i) * some.ldc)],
+                                  count(s.n) * sizeof(float)) == 0);
+            }
+          }
+        }
+      });
+    }
+  }
+}
+
+TEST_CASE("the choice of a row does not depend on m up to eight, and its log says why",
+          "[matmul]") {
+  for (const Isa isa : supported_isas()) {
+    for (const index_t n : {1, 4, 64, 1536}) {
+      for (const index_t k : {1, 4, 100, 1100}) {
+        for (const bool constant : {false, true}) {
+          MatmulProblem problem{1, n, k};
+          problem.b_constant = constant;
+          const MatmulImpl& alone = choose_matmul(problem, isa);
+          for (problem.m = 2; problem.m <= 8; ++problem.m) {
+            REQUIRE(&choose_matmul(problem, isa) == &alone);
+          }
+        }
+      }
+    }
+    std::string log;
+    MatmulProblem problem{3, 4, 4};
+    problem.f64 = true;
+    REQUIRE(choose_matmul(problem, isa, &log).name == std::string("reference"));
+    REQUIRE(log.find("small declines (float only); ") != std::string::npos);
+    REQUIRE(log.ends_with("reference"));
+  }
+}
+
+TEST_CASE("huge values and NaN stay in the rows and columns they came in", "[matmul]") {
+  const Shape s{14, 40, 20};
+  for_every_row({s.m, s.n, s.k}, [&](const MatmulImpl& row, Isa isa) {
+    Operands<float> x(s, {}, 2);
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    x.a[count(1 + 3 * x.lda + 7)] = nan;
+    x.b[count(1 + 7 * x.ldb + 5)] = std::numeric_limits<float>::infinity();
+    run_row(row, isa, serial_workers(), x);
+    INFO(row.name << " " << isa_name(isa));
+    for (index_t i = 0; i < s.m; ++i) {
+      for (index_t j = 0; j < s.n; ++j) {
+        const float got = x.c[count(1 + i * x.ldc + j)];
+        REQUIRE((i == 3 ? std::isnan(got) : j == 5 ? std::isinf(got) : std::isfinite(got)));
+      }
+    }
+  });
+}
