@@ -216,8 +216,11 @@ def _listed(names):
 def _write(path, architecture, arrays, metadata):
     content = safetensors.numpy.save(arrays, {"attn.architecture": architecture, "attn.version": "1"} | metadata)
     (length,) = struct.unpack("<Q", content[:8])
-    blanks = -(8 + length) % ALIGNMENT
-    header = struct.pack("<Q", length + blanks) + content[8 : 8 + length] + b" " * blanks
+    # safetensors shuffles the metadata from call to call: in order, the same model is the same bytes
+    fields = json.loads(content[8 : 8 + length])
+    text = _json({"__metadata__": dict(sorted(fields.pop("__metadata__").items()))} | fields).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    header = struct.pack("<Q", len(text)) + text
     folder = os.path.dirname(os.path.realpath(path))
     temporary = os.path.join(folder, f".attn-{secrets.token_hex(8)}.tmp")
     try:
