@@ -18,6 +18,12 @@ Workers& fitting(Workers& workers, const AttentionArgs<T>& a) {
   return a.batch * a.heads * per_head < worth_threads ? serial_workers() : workers;
 }
 
+// The worker's part of the scratch; null where the kernel needs none.
+template <class T>
+T* part(void* scratch, index_t floats, int worker) {
+  return scratch == nullptr ? nullptr : static_cast<T*>(scratch) + worker * floats;
+}
+
 }  // namespace
 
 std::size_t attention_scratch_bytes(Isa isa, int workers, index_t, index_t, index_t, index_t q_len,
@@ -53,21 +59,31 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
     const index_t head = chunk % heads;
     attend(args, head / args.heads, head % args.heads, begin,
            std::min(args.q_len, begin + attention_chunk_queries),
-           static_cast<T*>(args.scratch) + worker * share);
+           part<T>(args.scratch, share, worker));
   });
 }
 
-std::size_t attention_backward_scratch_bytes(Isa, int, index_t, index_t, index_t, index_t, index_t,
-                                             index_t, index_t) {
-  return 0;
+std::size_t attention_backward_scratch_bytes(Isa isa, int workers, index_t, index_t heads,
+                                             index_t kv_heads, index_t q_len, index_t,
+                                             index_t head_dim, index_t value_dim) {
+  if (isa == Isa::scalar) return 0;
+  return static_cast<std::size_t>(
+             workers * attend_backward_scratch(heads / kv_heads, q_len, head_dim, value_dim)) *
+         sizeof(float);
 }
 
 template <class T>
-void attention_backward(Isa, Workers& workers, const AttentionBackwardArgs<T>& args) {
+void attention_backward(Isa isa, Workers& workers, const AttentionBackwardArgs<T>& args) {
   const AttentionArgs<T>& f = args.forward;
-  const AttendBackward<T> backward = scalar::attend_backward<T>;
-  parallel_for(fitting(workers, f), f.batch * f.kv_heads, [&](index_t chunk, int) {
-    backward(args, chunk / f.kv_heads, chunk % f.kv_heads, nullptr);
+  AttendBackward<T> backward = scalar::attend_backward<T>;
+  if constexpr (std::is_same_v<T, float>) {
+    backward = at_level<AttendBackward<float>>(isa, backward, avx2::attend_backward,
+                                               avx512::attend_backward);
+  }
+  const index_t share =
+      attend_backward_scratch(f.heads / f.kv_heads, f.q_len, f.head_dim, f.value_dim);
+  parallel_for(fitting(workers, f), f.batch * f.kv_heads, [&](index_t chunk, int worker) {
+    backward(args, chunk / f.kv_heads, chunk % f.kv_heads, part<T>(args.scratch, share, worker));
   });
 }
 

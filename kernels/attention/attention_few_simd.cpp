@@ -30,9 +30,11 @@ vf fold(vf a, vf b, vf c, vf d) {
 #endif
 }
 
-// Stores q · k_j for `keys` (4 or lanes) keys. Beyond the last key the last one is taken again.
+// Stores scale · q · k_j for `keys` (4 or lanes) keys. Beyond the last key the last one is taken
+// again.
 template <int keys>
-void dots(const float* q, const float* k, index_t k_row, index_t valid, index_t dim, float* to) {
+void dots(const float* q, const float* k, index_t k_row, index_t valid, index_t dim, float scale,
+          float* to) {
   const float* key[keys];
   vf sums[keys];
 #pragma GCC unroll 16
@@ -61,9 +63,10 @@ void dots(const float* q, const float* k, index_t k_row, index_t valid, index_t 
 #if defined(ATTN_ISA_avx512)
     const __m512 pairs = _mm512_add_ps(x, _mm512_shuffle_f32x4(x, x, 0xb1));
     const __m512 sum = _mm512_add_ps(pairs, _mm512_shuffle_f32x4(pairs, pairs, 0x4e));
-    _mm_storeu_ps(to, _mm512_castps512_ps128(sum));
+    _mm_storeu_ps(to, _mm_mul_ps(_mm512_castps512_ps128(sum), _mm_set1_ps(scale)));
 #else
-    _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1)));
+    const __m128 sum = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    _mm_storeu_ps(to, _mm_mul_ps(sum, _mm_set1_ps(scale)));
 #endif
   } else {
 #if defined(ATTN_ISA_avx512)
@@ -75,29 +78,33 @@ void dots(const float* q, const float* k, index_t k_row, index_t valid, index_t 
         _mm512_add_ps(_mm512_shuffle_f32x4(w, x, 0x88), _mm512_shuffle_f32x4(w, x, 0xdd));
     const __m512 yz =
         _mm512_add_ps(_mm512_shuffle_f32x4(y, z, 0x88), _mm512_shuffle_f32x4(y, z, 0xdd));
-    _mm512_storeu_ps(
-        to, _mm512_add_ps(_mm512_shuffle_f32x4(wx, yz, 0x88), _mm512_shuffle_f32x4(wx, yz, 0xdd)));
+    const __m512 sum =
+        _mm512_add_ps(_mm512_shuffle_f32x4(wx, yz, 0x88), _mm512_shuffle_f32x4(wx, yz, 0xdd));
+    _mm512_storeu_ps(to, _mm512_mul_ps(sum, _mm512_set1_ps(scale)));
 #else
     const __m256 x = fold(sums[0], sums[1], sums[2], sums[3]);
     const __m256 y = fold(sums[4], sums[5], sums[6], sums[7]);
-    _mm256_storeu_ps(
-        to, _mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20), _mm256_permute2f128_ps(x, y, 0x31)));
+    const __m256 sum =
+        _mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20), _mm256_permute2f128_ps(x, y, 0x31));
+    _mm256_storeu_ps(to, _mm256_mul_ps(sum, _mm256_set1_ps(scale)));
 #endif
   }
 }
 
-// scores[r, j] = q_r · k_j for j < count, and numbers of no meaning up to whole vectors beyond.
+// scores[r, j] = scale · q_r · k_j for j < count, and numbers of no meaning up to whole vectors
+// beyond.
 void score(const Query* queries, index_t rows, const float* k, index_t k_row, index_t count,
-           index_t dim, float* scores) {
+           index_t dim, float scale, float* scores) {
   index_t j = 0;
   for (; j + lanes <= count; j += lanes) {
     for (index_t r = 0; r < rows; ++r) {
-      dots<lanes>(queries[r].q, k + j * k_row, k_row, lanes, dim, scores + r * block_keys + j);
+      dots<lanes>(queries[r].q, k + j * k_row, k_row, lanes, dim, scale,
+                  scores + r * block_keys + j);
     }
   }
   for (; j < count; j += 4) {
     for (index_t r = 0; r < rows; ++r) {
-      dots<4>(queries[r].q, k + j * k_row, k_row, least(4, count - j), dim,
+      dots<4>(queries[r].q, k + j * k_row, k_row, least(4, count - j), dim, scale,
               scores + r * block_keys + j);
     }
   }
@@ -169,8 +176,9 @@ void attend_pack(const AttentionArgs<float>& a, Query* queries, index_t rows, co
   for (index_t block = 0; block < seen; block += block_keys) {
     const index_t n = least(block_keys, seen - block);
     alignas(64) float scores[attention_few_queries * block_keys], shrink[lanes];
-    score(queries, rows, k + block * a.k.row_stride, a.k.row_stride, n, a.head_dim, scores);
-    soften(queries, rows, block, n, a.scale, scores, block_keys, shrink);
+    score(queries, rows, k + block * a.k.row_stride, a.k.row_stride, n, a.head_dim, a.scale,
+          scores);
+    soften(queries, rows, block, n, scores, block_keys, shrink);
     const float* const values = v + block * a.v.row_stride;
     const float* const factors = block == 0 ? nullptr : shrink;
     for (index_t r = 0; r < rows;) {

@@ -24,16 +24,30 @@ template <class T>
 template <class T>
 using AttendFew = void (*)(const AttentionArgs<T>& a, index_t b, index_t kv_head);
 
-/// Floats of scratch that one worker's attend_rows needs: a block of 64 keys and its values, each
+/// Floats of scratch that one worker's attend_rows needs: a block of 128 keys and its values, each
 /// row rounded up to a cache line.
 constexpr index_t attend_rows_scratch(index_t head_dim, index_t value_dim) {
-  return 64 * (head_dim + round_up(value_dim, 16));
+  return 128 * (head_dim + round_up(value_dim, 16));
 }
 
 /// The queries [begin, end) of one head. scratch: this worker's share, attend_rows_scratch().
 template <class T>
 using AttendRows = void (*)(const AttentionArgs<T>& a, index_t b, index_t head, index_t begin,
                             index_t end, T* scratch);
+
+/// Keys, and queries, that the backward kernel takes together: what five products of 64 × 64 × 64
+/// read and write is 130 KiB of L2.
+inline constexpr index_t attention_backward_tile = 64;
+
+/// Floats of scratch that one worker's attend_backward needs: packed keys (twice), values, queries
+/// and dout of a tile, its P and dS, and a number for every query that shares the key/value head.
+constexpr index_t attend_backward_scratch(index_t group, index_t q_len, index_t head_dim,
+                                          index_t value_dim) {
+  constexpr index_t side = attention_backward_tile;
+  return side * (head_dim + value_dim + 2 * round_up(head_dim, 16) + round_up(value_dim, 16) +
+                 2 * side) +
+         round_up(group * q_len, 16);
+}
 
 /// All gradients of one key/value head and of the query heads that share it.
 template <class T>
@@ -53,11 +67,15 @@ namespace avx2 {
 void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch);
+void attend_backward(const AttentionBackwardArgs<float>& a, index_t b, index_t kv_head,
+                     float* scratch);
 }  // namespace avx2
 namespace avx512 {
 void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch);
+void attend_backward(const AttentionBackwardArgs<float>& a, index_t b, index_t kv_head,
+                     float* scratch);
 }  // namespace avx512
 
 }  // namespace attn::kernels

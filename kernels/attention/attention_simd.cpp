@@ -20,9 +20,9 @@ void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t
   const index_t seen = queries[count - 1].seen;  // none sees more than the last
   for (index_t block = 0; block < seen; block += key_block) {
     const index_t block_keys = least(key_block, seen - block);
-    pack_transposed(block_keys, a.head_dim, k + block * a.k.row_stride, a.k.row_stride, keys,
-                    key_block);
-    pack_rows(block_keys, a.value_dim, v + block * a.v.row_stride, a.v.row_stride, values);
+    pack_transposed(block_keys, a.head_dim, a.scale, k + block * a.k.row_stride, a.k.row_stride,
+                    keys, key_block);
+    pack_rows(block_keys, a.value_dim, 1, v + block * a.v.row_stride, a.v.row_stride, values);
     for (index_t i = 0; i < count; i += tile_rows) {
       const index_t rows = least(tile_rows, count - i);
       Query* const tile = queries + i;
@@ -31,7 +31,7 @@ void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t
       alignas(64) float scores[tile_rows * key_block], shrink[lanes];
       multiply(rows, whole_vectors(n), a.head_dim, {tile->q, a.q.row_stride, 1}, keys, key_block,
                scores, key_block, nullptr);
-      soften(tile, rows, block, n, a.scale, scores, key_block, shrink);
+      soften(tile, rows, block, n, scores, key_block, shrink);
       const index_t common = tile->seen < block ? 0 : least(n, tile->seen - block);
       multiply(rows, a.value_dim, common, {scores, key_block, 1}, values, value_row, tile->out,
                a.out.row_stride, block == 0 ? nullptr : shrink);

@@ -16,12 +16,16 @@ vf load_up_to(const float* p, index_t count) {
   return count >= lanes ? vf::load_unaligned(p) : load_partial(p, count);
 }
 
-// Scales and masks the n scores, with −inf beyond up to a whole vector, and returns the largest.
-float scale_and_mask(const Query& query, index_t begin, index_t n, float scale, float* scores) {
+// Masks the n scores, with −inf beyond up to a whole vector, and returns the largest ones.
+vf mask_and_compare(const Query& query, index_t begin, index_t n, float* scores) {
   vf top(-infinity);
+  if (query.mask == nullptr && query.weights == nullptr && n % lanes == 0) {
+    for (index_t c = 0; c < n; c += lanes) top = xsimd::max(top, vf::load_unaligned(scores + c));
+    return top;
+  }
   for (index_t c = 0; c < n; c += lanes) {
     const index_t rest = n - c;
-    vf s = vf::load_unaligned(scores + c) * vf(scale);
+    vf s = vf::load_unaligned(scores + c);
     if (query.mask != nullptr) s += load_up_to(query.mask + begin + c, rest);
     if (rest < lanes) s = fill_from(s, rest, -infinity);
     s.store_unaligned(scores + c);
@@ -34,7 +38,7 @@ float scale_and_mask(const Query& query, index_t begin, index_t n, float scale, 
       }
     }
   }
-  return largest(top);
+  return top;
 }
 
 }  // namespace
@@ -51,36 +55,39 @@ Query start(const AttentionArgs<float>& a, index_t b, index_t h, index_t i) {
           weights,
           visible_keys(a, i),
           -infinity,
-          0};
+          {}};
 }
 
-void soften(Query* queries, index_t rows, index_t begin, index_t count, float scale, float* scores,
+void soften(Query* queries, index_t rows, index_t begin, index_t count, float* scores,
             index_t scores_row, float* shrink) {
-  alignas(64) float from[lanes] = {}, old[lanes] = {};
-  for (index_t r = 0; r < rows; ++r) {
-    Query& query = queries[r];
-    const index_t n = least(count, query.seen - begin);
-    const float top =
-        n > 0 ? scale_and_mask(query, begin, n, scale, scores + r * scores_row) : -infinity;
-    old[r] = query.max;
-    query.max = top > query.max ? top : query.max;
-    from[r] = reference_point(query.max);
-  }
   static_assert(lanes >= attention_few_queries && lanes >= tile_rows);
-  // a row that has seen nothing has 0 to shrink; its −inf − 0 gives a factor of 0
-  exp_difference(vf::load_aligned(old) - vf::load_aligned(from)).store_unaligned(shrink);
+  // one lane a query, so that maxima are updated without a branch that cannot be foretold
+  alignas(64) float top[lanes] = {}, old[lanes] = {}, from[lanes];
+  for (index_t r = 0; r < rows; ++r) {
+    const index_t n = least(count, queries[r].seen - begin);
+    top[r] = largest(mask_and_compare(queries[r], begin, n, scores + r * scores_row));
+    old[r] = queries[r].max;
+  }
+  const vf before = vf::load_aligned(old);
+  const vf max = xsimd::max(vf::load_aligned(top), before);  // if top is NaN: the row will be
+  // what stands in for the maximum of a row that has seen nothing, so that −inf − it is −inf
+  const vf reference = xsimd::select(max == vf(-infinity), vf(0.0F), max);
+  max.store_aligned(top);
+  reference.store_aligned(from);
+  exp_difference(before - reference).store_unaligned(shrink);
   for (index_t r = 0; r < rows; ++r) {
     Query& query = queries[r];
-    const vf reference(reference_point(query.max));
     const index_t n = least(count, query.seen - begin);
+    const vf zero_point(from[r]);
     float* row = scores + r * scores_row;
-    vf sum(0.0F);
+    vf sum = vf::load_unaligned(query.sum) * vf(shrink[r]);
     for (index_t c = 0; c < n; c += lanes) {
-      const vf p = exp_difference(vf::load_unaligned(row + c) - reference);
+      const vf p = exp_difference(vf::load_unaligned(row + c) - zero_point);
       p.store_unaligned(row + c);
       sum += p;
     }
-    query.sum = query.sum * shrink[r] + total(sum);
+    sum.store_unaligned(query.sum);
+    query.max = top[r];
   }
 }
 
@@ -107,12 +114,13 @@ void add_ragged(const Query* queries, index_t rows, index_t begin, index_t count
 }
 
 void finish(const Query& query, index_t value_dim, index_t kv_len, float* log_sum_exp) {
-  const bool sees_nothing = query.sum == 0;
+  const float sum = total(vf::load_unaligned(query.sum));
+  const bool sees_nothing = sum == 0;
   if (log_sum_exp != nullptr) {
-    *log_sum_exp = sees_nothing ? -infinity : reference_point(query.max) + logf(query.sum);
+    *log_sum_exp = sees_nothing ? -infinity : reference_point(query.max) + logf(sum);
   }
   // not a multiplication by 0: a value that nobody sees may be NaN
-  const vf share(sees_nothing ? 0 : 1 / query.sum), reference(reference_point(query.max));
+  const vf share(sees_nothing ? 0 : 1 / sum), reference(reference_point(query.max));
   for (index_t d = 0; d < value_dim; d += lanes) {
     const index_t rest = value_dim - d;
     float* out = query.out + d;

@@ -7,9 +7,10 @@
 
 namespace attn::kernels::ATTN_ISA_NS {
 
-/// Keys that are packed, scored and softened together. 64 keys of 64 dimensions and their values
-/// are 32 KiB: with six rows of scores they stay in a 48 KiB L1 while hundreds of queries pass by.
-inline constexpr index_t key_block = 64;
+/// Keys that are packed, scored and softened together. With 64 dimensions a panel of keys, six rows
+/// of scores and half of the values fit a 48 KiB L1; 64 keys would fit whole but reduce and rescale
+/// rows twice as often (2–5% slower).
+inline constexpr index_t key_block = 128;
 
 /// A tile of the products: this many rows by tile_columns, all in registers. 6 × 4 vectors of 16
 /// (or 6 × 2 of 8) leave room for one row of B and a broadcast in 32 (16) registers.
@@ -34,13 +35,15 @@ struct Broadcast {
 void multiply(index_t rows, index_t columns, index_t depth, Broadcast a, const float* b,
               index_t b_row, float* c, index_t c_row, const float* shrink);
 
-/// to[d, j] = from[j, d] for j < count, d < dim, with rows of `to_row` (≥ count rounded up to whole
-/// vectors), which get zeros between.
-void pack_transposed(index_t count, index_t dim, const float* from, index_t from_row, float* to,
-                     index_t to_row);
+/// to[d, j] = scale · from[j, d] for j < count, d < dim, with rows of `to_row` (≥ count rounded up
+/// to whole vectors), which get zeros between.
+void pack_transposed(index_t count, index_t dim, float scale, const float* from, index_t from_row,
+                     float* to, index_t to_row);
 
-/// to[j, d] = from[j, d] with rows of dim rounded up to whole vectors, which get zeros between.
-void pack_rows(index_t count, index_t dim, const float* from, index_t from_row, float* to);
+/// to[j, d] = scale · from[j, d] with rows of dim rounded up to whole vectors, which get zeros
+/// between.
+void pack_rows(index_t count, index_t dim, float scale, const float* from, index_t from_row,
+               float* to);
 
 /// One query on its way through the keys.
 struct Query {
@@ -49,18 +52,18 @@ struct Query {
   const float* mask;  ///< its row, or null
   float* weights;     ///< its row, or null; holds scores until finish()
   index_t seen;       ///< keys it sees
-  float max, sum;
+  float max;
+  float sum[lanes];  ///< in as many parts, which finish() adds up
 };
 
 /// Query i of head h, which has seen nothing yet.
 Query start(const AttentionArgs<float>& a, index_t b, index_t h, index_t i);
 
-/// Online softmax (Milakov & Gimelshein 2018) of up to 8 rows of raw scores for the keys [begin,
-/// begin
-/// + count): scales, masks and exponentiates them in place against the queries' maxima so far, and
+/// Online softmax (Milakov & Gimelshein 2018) of up to 8 rows of scaled scores for the keys [begin,
+/// begin + count): masks and exponentiates them in place against the queries' maxima so far, and
 /// says in shrink[lanes] by how much what was summed before must shrink. A row's numbers depend on
 /// that row alone. Scores that a query does not see become 0, up to whole vectors.
-void soften(Query* queries, index_t rows, index_t begin, index_t count, float scale, float* scores,
+void soften(Query* queries, index_t rows, index_t begin, index_t count, float* scores,
             index_t scores_row, float* shrink);
 
 /// out[r] += the values of the keys [common, seen) of this block: those that causality shows to

@@ -135,8 +135,8 @@ void multiply(index_t rows, index_t columns, index_t depth, Broadcast a, const f
   }
 }
 
-void pack_transposed(index_t count, index_t dim, const float* from, index_t from_row, float* to,
-                     index_t to_row) {
+void pack_transposed(index_t count, index_t dim, float scale, const float* from, index_t from_row,
+                     float* to, index_t to_row) {
   for (index_t j = 0; j < count; j += lanes) {
     const index_t rows = least(lanes, count - j);
     for (index_t d = 0; d < dim; d += lanes) {
@@ -146,16 +146,19 @@ void pack_transposed(index_t count, index_t dim, const float* from, index_t from
         x[r] = r < rows ? load_up_to(from + (j + r) * from_row + d, cols) : vf(0.0F);
       }
       transpose(x);
-      for (index_t r = 0; r < cols; ++r) x[r].store_unaligned(to + (d + r) * to_row + j);
+      for (index_t r = 0; r < cols; ++r)
+        (x[r] * vf(scale)).store_unaligned(to + (d + r) * to_row + j);
     }
   }
 }
 
-void pack_rows(index_t count, index_t dim, const float* from, index_t from_row, float* to) {
+void pack_rows(index_t count, index_t dim, float scale, const float* from, index_t from_row,
+               float* to) {
   const index_t to_row = whole_vectors(dim);
   for (index_t j = 0; j < count; ++j) {
     for (index_t d = 0; d < dim; d += lanes) {
-      load_up_to(from + j * from_row + d, dim - d).store_unaligned(to + j * to_row + d);
+      const vf x = load_up_to(from + j * from_row + d, dim - d) * vf(scale);
+      x.store_unaligned(to + j * to_row + d);
     }
   }
 }
