@@ -63,7 +63,7 @@ TEST_CASE("a container gives its tensors, in file order, and its metadata",
   REQUIRE(file.tensors()[1].name == "ids");
 
   const TensorEntry* weights = file.find("gewichtä");
-  REQUIRE(weights == &file.tensors()[0]);
+  REQUIRE(weights == file.tensors().data());
   REQUIRE(weights->dtype == DType::f32);
   REQUIRE(weights->shape == std::vector<std::int64_t>{2, 1});
   std::array<float, 2> values{};
