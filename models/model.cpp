@@ -103,7 +103,7 @@ Model::~Model() = default;
 namespace {
 
 struct Opened {
-  const Architecture* architecture;
+  const Architecture* architecture = nullptr;
   Metadata metadata;
   std::vector<WeightSpec> specs;
   Weights weights;
@@ -136,7 +136,7 @@ Model Model::open(const std::filesystem::path& path, const Options& options) {
   });
 }
 
-Model Model::from_memory(std::span<const std::byte> bytes, std::string name,
+Model Model::from_memory(std::span<const std::byte> bytes, const std::string& name,
                          const Options& options) {
   check(options);
   kernels::IsaChoice isa = kernels::choose_isa(options.isa);

@@ -8,7 +8,6 @@
 
 namespace attn::models {
 
-using runtime::Symbol;
 using runtime::TensorView;
 using runtime::ValueId;
 

@@ -14,12 +14,12 @@ namespace attn::models {
 
 /// What the size-loss graph computes, and what it takes.
 struct SizeLossGraph {
-  runtime::ValueId tokens;        ///< input, I32 [n]
-  runtime::ValueId coefficients;  ///< input, F32 [n]: −1/|size words| or 1/|others|
-  runtime::ValueId step;          ///< input, I32 [1]: Adam's step, from 1
-  runtime::ValueId rate;          ///< input, F64 [1]
-  runtime::ValueId loss;          ///< []
-  runtime::ValueId attention_weights;
+  runtime::ValueId tokens{};        ///< input, I32 [n]
+  runtime::ValueId coefficients{};  ///< input, F32 [n]: −1/|size words| or 1/|others|
+  runtime::ValueId step{};          ///< input, I32 [1]: Adam's step, from 1
+  runtime::ValueId rate{};          ///< input, F64 [1]
+  runtime::ValueId loss{};          ///< []
+  runtime::ValueId attention_weights{};
   std::vector<std::string> trained;         ///< the weights that the loss depends on
   std::vector<runtime::ValueId> gradients;  ///< by trained
   std::vector<runtime::ValueId> updates;    ///< by trained

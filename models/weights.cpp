@@ -54,6 +54,7 @@ Weights Weights::from_file(const runtime::Safetensors& file, std::span<const Wei
     tensor.shape = spec.shape;
     if (reinterpret_cast<std::uintptr_t>(entry->data.data()) % alignof(float) == 0) {
       // read-only memory; a session writes weights only while training, which works on a copy
+      // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
       tensor.data = reinterpret_cast<float*>(const_cast<std::byte*>(entry->data.data()));
     } else {
       tensor.own.resize(tensor.elements());

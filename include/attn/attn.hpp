@@ -127,7 +127,7 @@ class Model {
   [[nodiscard]] static Model open(const std::filesystem::path& path, const Options& options = {});
 
   /// The same from memory, which outlives the model; `name` stands in messages.
-  [[nodiscard]] static Model from_memory(std::span<const std::byte> bytes, std::string name,
+  [[nodiscard]] static Model from_memory(std::span<const std::byte> bytes, const std::string& name,
                                          const Options& options = {});
 
   /// A new model with random weights: projections uniform in ±1/√(their input size), embeddings
