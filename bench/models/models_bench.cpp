@@ -68,8 +68,7 @@ void size_loss_forward(benchmark::State& state) {
       options(1));
   const std::vector<std::int32_t> ids = model.encode(sentence);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(
-        model.run({{"tokens", {13}, std::span<const std::int32_t>(ids)}}));
+    benchmark::DoNotOptimize(model.run({{"tokens", {13}, std::span<const std::int32_t>(ids)}}));
   }
 }
 BENCHMARK(size_loss_forward)->Name("model/size_loss/forward");

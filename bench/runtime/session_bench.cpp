@@ -1,4 +1,5 @@
-// What the executor costs beyond the kernels: a chain of nodes against the same kernel called in a loop.
+// What the executor costs beyond the kernels: a chain of nodes against the same kernel called in a
+// loop.
 
 #include "bench/report.hpp"
 #include "kernels/elementwise/elementwise.hpp"

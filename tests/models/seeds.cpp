@@ -1,6 +1,6 @@
-#include <fstream>
-
 #include "support/models.hpp"
+
+#include <fstream>
 
 namespace attn::test {
 
