@@ -9,15 +9,18 @@ namespace attn::kernels {
 ///   gelu       x Φ(x) = x/2 (1 + erf(x/√2)), the exact form (BERT)
 ///   gelu_tanh  x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))
 ///   silu       x σ(x)
-/// Error bounds against float64: exp 1 ULP, tanh 2, sigmoid 2, silu 2, gelu 3 (|x| < 3).
-/// NaN gives NaN; exp saturates to 0 and +inf as expf does.
+/// Error bounds against float64: exp 1 ULP, tanh 2, sigmoid 2, silu 2, gelu_tanh 2,
+/// gelu 3 for |x| < 3 and 4 beyond.
+/// NaN gives NaN; exp saturates to 0 and +inf as expf does; gelu, gelu_tanh and silu of −inf are
+/// −0; relu keeps −0.
 enum class Unary { exp, tanh, sigmoid, relu, gelu, gelu_tanh, silu };
 
 /// y[i] = f(x[i]), i < n. y may be x. T: float, double.
 template <class T>
 void unary(Isa isa, Workers& workers, Unary function, index_t n, const T* x, T* y);
 
-/// dx[i] = dy[i] · f'(x[i]), i < n. Takes the input x, not the output. dx may be dy.
+/// dx[i] = dy[i] · f'(x[i]), i < n. Takes the input x, not the output. dx may be dy. f' is within
+/// 1e-6 max(1, |f'|); relu's is 0 at 0.
 template <class T>
 void unary_backward(Isa isa, Workers& workers, Unary function, index_t n, const T* x, const T* dy,
                     T* dx);

@@ -32,7 +32,7 @@ double value(Unary function, double x) {
     case Unary::exp: return std::exp(x);
     case Unary::tanh: return std::tanh(x);
     case Unary::sigmoid: return sigmoid(x);
-    case Unary::relu: return x <= 0 ? 0 : x;
+    case Unary::relu: return x < 0 ? 0 : x;
     case Unary::gelu: return decayed(x, cumulative(x));
     case Unary::gelu_tanh: return decayed(x, sigmoid(argument(x)));
     case Unary::silu: return decayed(x, sigmoid(x));
@@ -50,7 +50,7 @@ double derivative(Unary function, double x) {
     case Unary::gelu_tanh: {
       const double u = argument(x);
       const double slope = 2 * sqrt_2_over_pi * (1 + 3 * cubic * x * x);
-      return sigmoid(u) + decayed(decayed(x, sigmoid(u) * sigmoid(-u)), slope);
+      return sigmoid(u) + decayed(x * slope, sigmoid(u) * sigmoid(-u));
     }
     case Unary::silu: return sigmoid(x) + decayed(x, sigmoid(x) * sigmoid(-x));
   }

@@ -1,5 +1,4 @@
 #include "kernels/elementwise/elementwise_levels.hpp"
-#include "kernels/elementwise/math_simd.hpp"
 #include "kernels/reduce/lane_sums.hpp"
 
 namespace attn::kernels::ATTN_ISA_NS {

@@ -9,8 +9,7 @@
 
 namespace attn::kernels::ATTN_ISA_NS {
 
-// xsimd 8's fma is a product and a sum at AVX-512 (two roundings), so the instruction is named
-// here. A minimum and a maximum that give x where x is NaN: the instruction answers with its second
+// A minimum and a maximum that give x where x is NaN: the instruction answers with its second
 // operand.
 #if defined(ATTN_ISA_avx512)
 inline vf at_most(vf x, float bound) { return _mm512_min_ps(_mm512_set1_ps(bound), x); }
@@ -66,9 +65,10 @@ inline vf vexp(vf x) {
 /// v / (1 + e^(a + tail)) = v σ(−a − tail), for a in [0, 200] or NaN; rounded once more where the
 /// result is subnormal.
 inline vf over_one_plus_exp(vf v, vf a, vf tail = vf(0.0F)) {
-  // v 2^-n / (1 + (f + 2^-n)): the inner sum rounds in a unit well below that of the outer one
+  // v 2^-n / (1 + 2^-n + f), with what the first sum loses from n = 24 on
   const ExpParts e = exp_parts(a, tail);
-  const vf under = vf(1.0F) + (e.fraction + times_power(vf(1.0F), -e.power));
+  const vf one(1.0F), power = times_power(one, -e.power), powers = one + power;
+  const vf under = powers + (e.fraction + (power - (powers - one)));
   return times_power(v / under, -e.power);
 }
 
@@ -81,29 +81,30 @@ inline vf gated_slope(vf x, vf falling) {
   return xsimd::select(x > vf(0.0F), vf(1.0F) - falling, falling);
 }
 
-/// e^(-a²/2) and Φ(-a) e^(a²/2) for a in [0, 16] or NaN, Φ being the normal distribution's.
+/// Φ(−a) = over / under · e^(−a²/2) for a in [0, 16] or NaN, Φ being the normal distribution's;
+/// over and under each with what their last rounding left.
 struct NormalTail {
-  ExpParts density;
-  vf over, under;  ///< Φ(-a) e^(a²/2) = over / under
+  vf over, over_rest, under, under_rest;
+  ExpParts bell;  ///< e^(−a²/2)
 };
 
 inline NormalTail normal_tail(vf a) {
   const vf square = a * a, rest = fused(a, a, -square);
-  const ExpParts density = exp_parts(square * vf(-0.5F), rest * vf(-0.5F));
-  // minimax on [0, 14.6], to 6e-9 of the value; every term is positive
-  vf over = fused(a, vf(0x1.0e42e2p-8F), vf(0x1.4d48ap-5F));
-  over = fused(a, over, vf(0x1.7792f8p-3F));
-  over = fused(a, over, vf(0x1.c105a8p-2F));
-  over = fused(a, over, vf(0.5F));
-  vf under = fused(a, vf(0x1.52b7eap-7F), vf(0x1.a1bc3cp-4F));
-  under = fused(a, under, vf(0x1.e1252cp-2F));
-  under = fused(a, under, vf(0x1.34003cp+0F));
-  under = fused(a, under, vf(0x1.acc504p+0F));
-  under = fused(a, under, vf(1.0F));
-  return {density, over, under};
+  const ExpParts bell = exp_parts(square * vf(-0.5F), rest * vf(-0.5F));
+  // to 8.5e-9 of the quotient up to 3.2, 1.7e-8 up to 14.6, with the coefficients' rounding; every
+  // term is positive, so that nothing cancels
+  vf p = fused(a, vf(0x1.0e42d6p-8F), vf(0x1.4d493ap-5F));
+  p = fused(a, p, vf(0x1.77934cp-3F));
+  p = fused(a, p, vf(0x1.c1064ap-2F));
+  vf q = fused(a, vf(0x1.52b7dcp-7F), vf(0x1.a1bcf4p-4F));
+  q = fused(a, q, vf(0x1.e125aap-2F));
+  q = fused(a, q, vf(0x1.340098p+0F));
+  q = fused(a, q, vf(0x1.acc554p+0F));
+  const vf half(0.5F), one(1.0F), over = fused(a, p, half), under = fused(a, q, one);
+  return {over, fused(a, p, half - over), under, fused(a, q, one - under), bell};
 }
 
-/// gelu_tanh(x) = x σ(v): v at |x| as a sum of two floats, for |x| ≤ 12.
+/// gelu_tanh(x) = x σ(v): v as a sum of two floats, for x in [0, 12] or NaN.
 struct GeluArgument {
   vf v, tail;
 };
@@ -111,16 +112,20 @@ struct GeluArgument {
 inline GeluArgument gelu_argument(vf a) {
   // v = a (b + c a²), b = 2 √(2/π), c = 0.044715 b; an error in v would show v times as large in
   // e^v
-  const vf b(0x1.988454p+0F), b_rest(-0x1.857936p-25F), c(0x1.2444f2p-4F);
+  const vf b(0x1.988454p+0F), b_rest(-0x1.857936p-25F);
+  const vf c(0x1.2444f2p-4F), c_rest(0x1.49b16ap-29F);
   const vf square = a * a, square_rest = fused(a, a, -square);
-  const vf w = fused(c, square, b);
-  // exact where b exceeds c a²; where it does not, the tail of e^v is below every bound
-  const vf w_rest = fused(c, square_rest, fused(c, square, b - w) + b_rest);
+  const vf product = c * square, w = b + product;
+  // what the sum lost: exact once the smaller term is added last
+  const vf lost = (xsimd::max(b, product) - w) + xsimd::min(b, product);
+  const vf w_rest =
+      fused(c, square_rest, fused(c_rest, square, fused(c, square, -product) + (lost + b_rest)));
   const vf v = a * w;
   return {v, fused(a, w_rest, fused(a, w, -v))};
 }
 
-/// f(x). exp ≤ 1 ULP; tanh, sigmoid, silu ≤ 2; gelu and gelu_tanh ≤ 3 for |x| < 3.
+/// f(x) for every float, NaN for NaN. At most 1 ULP from the exact value for exp, 2 for tanh,
+/// sigmoid, silu and gelu_tanh, 3 for gelu at |x| < 3 and 4 beyond.
 template <Unary function>
 inline vf apply(vf x) {
   if constexpr (function == Unary::exp) {
@@ -128,26 +133,27 @@ inline vf apply(vf x) {
   } else if constexpr (function == Unary::tanh) {
     const vf a = at_most(xsimd::abs(x), 40.0F);
     const vf far = vf(1.0F) - over_one_plus_exp(vf(2.0F), a + a);
-    const vf square = x * x;
-    // (tanh x - x) / x³ on |x| ≤ 0.6, minimax to 3e-9 of tanh x
+    const vf square = a * a;
+    // (tanh a - a) / a³ on a ≤ 0.6, minimax to 3e-9 of tanh a
     vf q = fused(square, vf(-0x1.825796p-8F), vf(0x1.54b874p-6F));
     q = fused(square, q, vf(-0x1.b898d8p-5F));
     q = fused(square, q, vf(0x1.1109aep-3F));
     q = fused(square, q, vf(-0x1.55553ep-2F));
-    const vf near = fused(x * square, q, x);
-    return xsimd::select(a < vf(0.6F), near, far | xsimd::bitofsign(x));
+    const vf near = fused(a * square, q, a);
+    return xsimd::select(a < vf(0.6F), near, far) | xsimd::bitofsign(x);
   } else if constexpr (function == Unary::sigmoid) {
     return gated_slope(x, over_one_plus_exp(vf(1.0F), at_most(xsimd::abs(x), 120.0F)));
   } else if constexpr (function == Unary::relu) {
     return at_least(x, 0.0F);
   } else if constexpr (function == Unary::gelu) {
-    const vf bounded = at_least(at_most(x, 15.0F), -15.0F);
-    const NormalTail t = normal_tail(xsimd::abs(bounded));
-    // the quotient, and what its roundings left of it
-    const vf inverse = vf(1.0F) / t.under;
-    const vf product = bounded * t.over, rest = fused(bounded, t.over, -product);
-    const vf z = product * inverse, z_rest = (fused(-z, t.under, product) + rest) * inverse;
-    return gated(x, times_power(z + fused(z, t.density.fraction, z_rest), t.density.power));
+    const vf a = at_most(xsimd::abs(x), 15.0F);
+    const NormalTail t = normal_tail(a);
+    // a · over / under and what its roundings left, which enter the last sum together
+    const vf inverse = vf(1.0F) / t.under, product = a * t.over, z = product * inverse;
+    vf rest = fused(a, t.over, -product) + fused(-z, t.under, product);
+    rest = fused(a, t.over_rest, fused(-z, t.under_rest, rest));
+    const vf bell_less_one = fused(z, t.bell.fraction, rest * inverse);
+    return gated(x, times_power(z + bell_less_one, t.bell.power) | xsimd::bitofsign(x));
   } else if constexpr (function == Unary::gelu_tanh) {
     const vf bounded = at_least(at_most(x, 12.0F), -12.0F);
     const GeluArgument u = gelu_argument(xsimd::abs(bounded));
@@ -179,7 +185,7 @@ inline vf derivative(vf x) {
     const vf a = at_most(xsimd::abs(x), 15.0F);
     const NormalTail t = normal_tail(a);
     const vf z = fused(a, vf(-0.398942280401F), t.over / t.under);  // a / √(2π)
-    return gated_slope(x, times_power(fused(z, t.density.fraction, z), t.density.power));
+    return gated_slope(x, times_power(fused(z, t.bell.fraction, z), t.bell.power));
   } else if constexpr (function == Unary::gelu_tanh) {
     const vf a = at_most(xsimd::abs(x), 12.0F);
     const GeluArgument u = gelu_argument(a);
