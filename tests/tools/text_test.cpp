@@ -62,7 +62,7 @@ TEST_CASE("tables align, whatever the labels are") {
 }
 
 TEST_CASE("a large tensor keeps to the terminal") {
-  const std::vector<float> values(200 * 300, -0.5F);
+  const std::vector<float> values(std::size_t{200} * 300, -0.5F);
   const std::string text = tensor_text("big", values, {200, 300}, {positions(200), {}, {}}, 60);
   std::size_t lines = 0, begin = 0;
   for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {

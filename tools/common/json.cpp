@@ -29,7 +29,10 @@ std::string list(const Values& values, Text text) {
   return out + "]";
 }
 
-std::string indent(int depth) { return std::string(static_cast<std::size_t>(depth) * 2, ' '); }
+std::string indent(int depth) {
+  std::string blanks(static_cast<std::size_t>(depth) * 2, ' ');
+  return blanks;
+}
 
 void nest(std::string& out, std::span<const float> values, std::span<const std::int64_t> shape) {
   if (shape.empty()) {

@@ -30,6 +30,7 @@ std::string bytes_text(std::size_t bytes) {
 
 std::string ports_json(const std::vector<PortInfo>& ports) {
   std::vector<std::string> lines;
+  lines.reserve(ports.size());
   for (const PortInfo& port : ports) {
     lines.push_back("{\"name\": " + json_string(port.name) +
                     ", \"shape\": " + json_list(port.shape) +

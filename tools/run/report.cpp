@@ -93,6 +93,7 @@ double total_seconds(const std::vector<OpProfile>& profile) {
 std::string profile_json(const std::vector<OpProfile>& profile, const std::string& isa) {
   const double total = total_seconds(profile);
   std::vector<std::string> lines;
+  lines.reserve(profile.size());
   for (const OpProfile& op : profile) {
     lines.push_back("{\"op\": " + json_string(op.op) + ", \"shape\": " + json_string(op.shape) +
                     ", \"isa\": " + json_string(isa) + ", \"implementation\": " +
