@@ -129,6 +129,8 @@ class Model {
   /// The same from memory, which outlives the model; `name` stands in messages.
   [[nodiscard]] static Model from_memory(std::span<const std::byte> bytes, const std::string& name,
                                          const Options& options = {});
+  static Model from_memory(std::vector<std::byte>&& bytes, const std::string& name,
+                           const Options& options = {}) = delete;  // it would not outlive the model
 
   /// A new model with random weights: projections uniform in ±1/√(their input size), embeddings
   /// N(0, 1). The same seed gives the same weights everywhere. Parameters by architecture:

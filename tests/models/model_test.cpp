@@ -83,8 +83,8 @@ TEST_CASE("new projections are uniform in ±1/√d, new embeddings normal", "[mo
 
 TEST_CASE("a saved model is the model", "[models]") {
   const auto path = std::filesystem::temp_directory_path() / "attn_model_test.bin";
-  Model model =
-      Model::from_memory(size_loss_file(seeds()["size_loss_attention"]["initial"]), "seed");
+  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
+  Model model = Model::from_memory(file, "seed");
   attn::TrainOptions options;
   options.epochs = 50;
   (void)model.train({}, options);
@@ -230,8 +230,8 @@ TEST_CASE("new models with senseless parameters are refused", "[models]") {
 }
 
 TEST_CASE("the size-loss task refuses what it cannot teach", "[models][training]") {
-  Model model =
-      Model::from_memory(size_loss_file(seeds()["size_loss_attention"]["initial"]), "seed");
+  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
+  Model model = Model::from_memory(file, "seed");
   const auto fails = [&](const attn::SizeLossTask& task, const std::string& expected) {
     const Failure failure = failure_of([&] { (void)model.train(task, {}); });
     CHECK(failure.kind == ErrorKind::invalid);
@@ -254,8 +254,8 @@ TEST_CASE("the size-loss task refuses what it cannot teach", "[models][training]
 }
 
 TEST_CASE("a loss that is no number leaves the weights as they were", "[models][training]") {
-  Model model =
-      Model::from_memory(size_loss_file(seeds()["size_loss_attention"]["initial"]), "seed");
+  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
+  Model model = Model::from_memory(file, "seed");
   const auto ids = model.encode(model.sentence());
   const attn::Input input{"tokens", {13}, std::span<const std::int32_t>(ids)};
   const auto before_span = model.run({input})[0].values;
@@ -268,8 +268,8 @@ TEST_CASE("a loss that is no number leaves the weights as they were", "[models][
 }
 
 TEST_CASE("training tells every epoch, and stops when asked", "[models][training]") {
-  Model model =
-      Model::from_memory(size_loss_file(seeds()["size_loss_attention"]["initial"]), "seed");
+  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
+  Model model = Model::from_memory(file, "seed");
   int told = 0;
   attn::TrainOptions options;
   options.on_epoch = [&](const attn::EpochReport& report) {
@@ -289,8 +289,8 @@ TEST_CASE("info and profile tell what runs", "[models]") {
   attn::Options options;
   options.profile = true;
   options.threads = 2;
-  Model model = Model::from_memory(size_loss_file(seeds()["size_loss_attention"]["initial"]),
-                                   "seed", options);
+  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
+  Model model = Model::from_memory(file, "seed", options);
   const attn::ModelInfo info = model.info();
   CHECK(info.parameter_count == 13 * 4 + 3 * 16);
   CHECK(info.tensors.size() == 4);
