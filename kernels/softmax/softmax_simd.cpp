@@ -1,4 +1,5 @@
 #include "kernels/softmax/exp2_simd.hpp"
+#include "kernels/softmax/pipeline_simd.hpp"
 #include "kernels/softmax/softmax_levels.hpp"
 
 namespace attn::kernels::ATTN_ISA_NS {
@@ -6,20 +7,6 @@ namespace {
 
 constexpr float log2_e = 0x1.715476p+0F;
 constexpr float nothing = -__builtin_inff();
-
-#if defined(ATTN_ISA_avx512)
-vf larger(vf a, vf b) { return _mm512_max_ps(a, b); }
-float largest_of(vf v) { return _mm512_reduce_max_ps(v); }
-float sum_of(vf v) { return _mm512_reduce_add_ps(v); }
-#else
-vf larger(vf a, vf b) { return _mm256_max_ps(a, b); }
-float largest_of(vf v) {
-  const __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-  const __m128 pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
-  return _mm_cvtss_f32(_mm_max_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
-}
-float sum_of(vf v) { return xsimd::hadd(v); }
-#endif
 
 // One row's scores: x and its sign where there is no mask (the scale comes with the exponent, so
 // that nothing overflows and nothing is rounded twice), scale · x + mask where there is one.
@@ -121,15 +108,6 @@ float row_exponentials(const Row<masked>& row, index_t seen, float largest, floa
   return sum_of((s0 + s1) + (s2 + s3));
 }
 
-void row_scaled(float* y, index_t seen, float by) {
-  const vf factor(by);
-  index_t c = 0;
-  for (; c + lanes <= seen; c += lanes) {
-    (vf::load_unaligned(y + c) * factor).store_unaligned(y + c);
-  }
-  if (c < seen) store_partial(y + c, seen - c, load_partial(y + c, seen - c) * factor);
-}
-
 // A row of at most one vector never leaves the register.
 template <bool masked>
 void short_row(const Row<masked>& row, index_t seen, float* y) {
@@ -137,6 +115,18 @@ void short_row(const Row<masked>& row, index_t seen, float* y) {
   if (largest == nothing) return row_of_nothing(row, seen, y);
   const vf e = exp2_of_negative(row.power_part(0, seen, vf(largest)));
   store_partial(y, seen, e * vf(1.0F / sum_of(e)));
+}
+
+// A row of any kind, longer than a vector, in three passes.
+template <bool masked>
+void long_row(const Row<masked>& row, index_t seen, float* y) {
+  const float largest = largest_of(row_largest(row, seen));
+  if (largest == nothing) return row_of_nothing(row, seen, y);
+  const float sum = row_exponentials(row, seen, largest, y);
+  Finishing finishing;
+  finishing.y = y;
+  finishing.factor = vf(1.0F / sum);
+  finishing.row(seen);
 }
 
 template <bool masked>
@@ -147,23 +137,72 @@ void rows(const SoftmaxArgs<float>& args, index_t first, index_t count) {
     float* const y = args.y + r * args.stride_y;
     const index_t seen = visible_columns(args, r);
     fill(y, seen, args.cols, 0.0F);
-    if (seen < lanes) {
-      if (seen > 0) short_row(row, seen, y);
-      continue;
+    if (seen >= lanes) {
+      long_row(row, seen, y);
+    } else if (seen > 0) {
+      short_row(row, seen, y);
     }
-    const float largest = largest_of(row_largest(row, seen));
-    if (largest == nothing) {
-      row_of_nothing(row, seen, y);
-      continue;
-    }
-    row_scaled(y, seen, 1.0F / row_exponentials(row, seen, largest, y));
   }
+}
+
+// The largest and smallest exponent of a row without a mask, in units of log 2.
+struct Span {
+  float largest, smallest;
+
+  Span(const Extremes& extremes, float scale) {
+    const float a = scale * largest_of(extremes.high);
+    const float b = scale * -largest_of(vf(0.0F) - extremes.low);
+    largest = a > b ? a : b;
+    smallest = a > b ? b : a;
+  }
+  // finite, and not wider than the exponents of a float
+  [[nodiscard]] bool tame() const {
+    return smallest - largest >= -126.0F && largest < __builtin_inff();
+  }
+};
+
+// Whole rows without a mask. The extremes are looked for two rows ahead, so that their way through
+// the lanes is over when they are needed.
+void pipelined_rows(const SoftmaxArgs<float>& args, index_t first, index_t count) {
+  const float scale = args.scale * log2_e;
+  const float* x = args.x + first * args.stride_x;
+  float* y = args.y + first * args.stride_y;
+  const auto ahead = [&](index_t r, index_t rows) {
+    return x + (r + rows < count ? rows : count - 1 - r) * args.stride_x;
+  };
+  Finishing before;
+  Span now(row_extremes(x, args.cols), scale);
+  Span next(row_extremes(ahead(0, 1), args.cols), scale);
+  for (index_t r = 0; r < count; ++r, x += args.stride_x, y += args.stride_y) {
+    const float* const far = ahead(r, 2);
+    Extremes extremes;
+    if (now.tame()) {
+      const vf shift(-now.largest);
+      const float sum =
+          before.y == nullptr
+              ? pipelined_row<false>(args.cols, x, vf(scale), shift, y, before, far, extremes)
+              : pipelined_row<true>(args.cols, x, vf(scale), shift, y, before, far, extremes);
+      before.y = y;
+      before.factor = vf(1.0F / sum);
+    } else {
+      before.row(args.cols);
+      before.y = nullptr;
+      extremes = row_extremes(far, args.cols);  // before y is written: it may be x
+      const Row<false> row{x, nullptr, vf(args.scale)};
+      long_row(row, args.cols, y);
+    }
+    now = next;
+    next = Span(extremes, scale);
+  }
+  before.row(args.cols);
 }
 
 }  // namespace
 
 void softmax_rows(const SoftmaxArgs<float>& args, index_t first, index_t count) {
-  if (args.mask == nullptr) {
+  if (args.mask == nullptr && !args.causal && args.cols >= lanes) {
+    if (count > 0) pipelined_rows(args, first, count);
+  } else if (args.mask == nullptr) {
     rows<false>(args, first, count);
   } else {
     rows<true>(args, first, count);
