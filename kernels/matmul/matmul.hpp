@@ -69,8 +69,8 @@ struct MatmulImpl {
                                               std::string* log = nullptr);
 
 /// float: chooses by the table and runs; the caller has provided scratch for that row. double: the
-/// reference. Error bound (float): |c − exact| ≤ (k/lanes + 16) · eps · Σ|a||b| per element; exact
-/// on small integers.
+/// reference. Error bound (float): |c − exact| ≤ (k + 8) · 2⁻²⁴ · (|alpha| Σ|a||b| + |bias| + |c|)
+/// per element before an activation; exact on small integers.
 template <class T>
 void matmul(Isa isa, Workers& workers, const MatmulArgs<T>& args);
 

@@ -29,8 +29,7 @@ struct Options {
 
 std::size_t count(index_t n) { return static_cast<std::size_t>(n); }
 
-/// An aligned block of memory, exactly as large as asked for, so that asan sees the first byte
-/// over.
+/// A block of memory that begins at a cache line; asan sees the first byte beyond its last line.
 struct Memory {
   explicit Memory(std::size_t bytes)
       : data(std::aligned_alloc(64, (bytes + 63) / 64 * 64), &std::free) {}
