@@ -11,6 +11,10 @@ namespace attn::kernels {
 /// ceil(n / columns) panels of [k, columns], zeros where the last one exceeds n.
 constexpr index_t panel_columns(Isa isa) { return isa == Isa::avx512 ? 32 : 16; }
 
+/// Rows of a transposed A that are gathered together: three lines, so that few are read in part;
+/// whole register tiles at every level.
+constexpr index_t gathered_rows = 48;
+
 /// c = epilogue(A · B) for a block of C, on the caller's thread. Every element is summed by one
 /// fused multiply-add per step of k, in ascending order, whatever the block and its neighbours are:
 /// so the bits of an element depend on its row of A and its column of B alone.
@@ -18,6 +22,9 @@ struct MatmulBlock {
   index_t rows = 0, columns = 0, k = 0;
   const float* a = nullptr;
   index_t a_row = 0, a_col = 1;  ///< strides of A
+  /// Room for gathered_rows × k, or null. Given, rows of A are copied there first, which pays where
+  /// the columns of A are far apart; a_row must be 1.
+  float* a_room = nullptr;
   const float* b = nullptr;
   index_t b_row = 0;    ///< between the rows of B within a panel
   index_t b_panel = 0;  ///< between the panels of panel_columns() columns

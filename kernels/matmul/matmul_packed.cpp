@@ -11,14 +11,16 @@ namespace {
 
 // A chunk of work is row_block × column_block of C: some 0.5 ms of products where k is 1024, and
 // cuts enough for many threads.
-constexpr index_t row_block = 240;     // 20 register tiles of avx512's 12 rows, 40 of avx2's
-constexpr index_t column_block = 128;  // with k_block: 512 KiB of B, half of a usual L2
-// Where that gives fewer chunks, which two or four threads could not share evenly, the rows are cut
-// finer, down to three register tiles.
-constexpr index_t fewest_chunks = 12, fewest_rows = 36;
+constexpr index_t row_block = 240;  // 20 register tiles of avx512's 12 rows, 40 of avx2's
 // Sums longer than this go through memory in between. Shorter blocks, which would hold a panel of B
 // in L1, were 4 to 10% slower on Zen 5 than streaming it from L2.
-constexpr index_t k_block = 1024;
+constexpr index_t k_block = 2048;
+// Either way 512 KiB of B, half of a usual L2.
+constexpr index_t column_block(index_t k) { return k <= k_block / 2 ? 128 : 64; }
+// Where that gives fewer chunks, which two or four threads could not share evenly, the rows are cut
+// finer: down to three register tiles, or ten where B would be packed anew for every cut.
+constexpr index_t fewest_chunks = 12;
+constexpr index_t fewest_rows(index_t k) { return k <= k_block ? 36 : 120; }
 // Up to as many rows a B that is not packed is read where it stands: packing it would not pay.
 constexpr index_t few_rows = 16;
 // And up to as many, if a column of lines of B fits L2 with its stride: 16 ways of 1024 sets of 64
@@ -38,9 +40,9 @@ bool reads_in_place(const MatmulArgs<float>& p) {
 }
 
 struct Cut {
-  index_t rows, columns, k;                 // of one block
-  index_t row_cuts, column_cuts;            // blocks of C
-  index_t panels_bytes, tile_bytes, bytes;  // of one worker's scratch
+  index_t rows, columns, k;                          // of one block
+  index_t row_cuts, column_cuts;                     // blocks of C
+  index_t panels_bytes, a_bytes, tile_bytes, bytes;  // of one worker's scratch
 };
 
 constexpr index_t header_bytes = 64;  // which block of B the worker's scratch holds
@@ -48,16 +50,17 @@ constexpr index_t header_bytes = 64;  // which block of B the worker's scratch h
 Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa) {
   Cut cut{};
   const index_t panel = panel_columns(isa);
-  cut.columns = std::min(column_block, round_up(n, panel));
-  cut.column_cuts = ceil_div(n, column_block);
+  cut.columns = std::min(column_block(k), round_up(std::max<index_t>(n, 1), panel));
+  cut.column_cuts = ceil_div(n, cut.columns);
   const index_t others = std::max<index_t>(1, cut.column_cuts * batch);
   cut.row_cuts = std::max({index_t{1}, ceil_div(m, row_block),
-                           std::min(ceil_div(fewest_chunks, others), ceil_div(m, fewest_rows))});
+                           std::min(ceil_div(fewest_chunks, others), ceil_div(m, fewest_rows(k)))});
   cut.rows = ceil_div(m, cut.row_cuts);
   cut.k = std::min(k, k_block);
   cut.panels_bytes = round_up(cut.columns * cut.k * static_cast<index_t>(sizeof(float)), 64);
   cut.tile_bytes = round_up(cut.rows * cut.columns * static_cast<index_t>(sizeof(float)), 64);
-  cut.bytes = header_bytes + cut.panels_bytes + cut.tile_bytes;
+  cut.a_bytes = round_up(gathered_rows * cut.k * static_cast<index_t>(sizeof(float)), 64);
+  cut.bytes = header_bytes + cut.panels_bytes + cut.a_bytes + cut.tile_bytes;
   return cut;
 }
 
@@ -96,11 +99,11 @@ struct Run {
     const index_t column_cut = index / cut.row_cuts % cut.column_cuts;
     const index_t entry = index / cut.row_cuts / cut.column_cuts;
     const index_t i = p.m * row_cut / cut.row_cuts;
-    const index_t j = column_cut * column_block;
+    const index_t j = column_cut * cut.columns;
 
     MatmulBlock block;
     block.rows = p.m * (row_cut + 1) / cut.row_cuts - i;
-    block.columns = std::min(column_block, p.n - j);
+    block.columns = std::min(cut.columns, p.n - j);
     block.a_row = p.a.row_stride;
     block.a_col = p.a.col_stride;
     block.alpha = p.alpha;
@@ -111,8 +114,11 @@ struct Run {
     auto* const own = static_cast<char*>(p.scratch) + worker * cut.bytes;
     if (p.accumulate && (p.activation || p.k > k_block)) {
       // C is needed as it was until the end: the sums grow in a tile beside it
-      block.c = reinterpret_cast<float*>(own + header_bytes + cut.panels_bytes);
+      block.c = reinterpret_cast<float*>(own + header_bytes + cut.panels_bytes + cut.a_bytes);
       block.c_row = block.columns;
+    }
+    if (p.a.row_stride == 1 && p.a.col_stride != 1 && block.columns > panel_columns(isa)) {
+      block.a_room = reinterpret_cast<float*>(own + header_bytes + cut.panels_bytes);
     }
     index_t k = 0;
     do {

@@ -25,15 +25,21 @@ void store(float* p, vf v, bool partial, index_t count) {
   }
 }
 
-// Rows × Vectors · lanes of C; with Tail the last vector has `tail` columns only.
+struct TileOfA {
+  const float* data;
+  index_t row, col;  // strides
+};
+
+// Rows × Vectors · lanes of C; with Tail the last vector has `tail` columns only. Four vectors are
+// two panels.
 template <int Rows, int Vectors, bool Tail>
-void tile(const MatmulBlock& p, const float* a, const float* b, float* c, const float* bias,
+void tile(const MatmulBlock& p, const TileOfA& a, const float* b, float* c, const float* bias,
           const float* add, index_t tail) {
   const auto partial = [](int v) { return Tail && v == Vectors - 1; };
   vf sum[Rows][Vectors];
 #pragma GCC unroll 12
   for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       sum[i][v] = p.resume ? load(c + i * p.c_row + v * lanes, partial(v), tail) : vf(0.0F);
     }
@@ -41,18 +47,20 @@ void tile(const MatmulBlock& p, const float* a, const float* b, float* c, const 
   // row i of A is reached as base[i / 3] + (i mod 3) · stride: four pointers and one stride instead
   // of twelve pointers, which would not fit the registers
   constexpr int bases = (Rows + 2) / 3;
-  const index_t a_row = p.a_row, a_col = p.a_col, b_row = p.b_row;
+  const index_t a_row = a.row, a_col = a.col, b_row = p.b_row;
   const float* base[bases];
 #pragma GCC unroll 4
-  for (int g = 0; g < bases; ++g) base[g] = a + index_t{3} * g * a_row;
+  for (int g = 0; g < bases; ++g) base[g] = a.data + index_t{3} * g * a_row;
   for (index_t k = 0; k < p.k; ++k) {
     vf row[Vectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < Vectors; ++v) row[v] = load(b + v * lanes, partial(v), tail);
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) {
+      row[v] = load(b + v / 2 * p.b_panel + v % 2 * lanes, partial(v), tail);
+    }
 #pragma GCC unroll 12
     for (int i = 0; i < Rows; ++i) {
       const vf x(base[i / 3][i % 3 * a_row]);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) sum[i][v] = fused(x, row[v], sum[i][v]);
     }
     b += b_row;
@@ -60,7 +68,7 @@ void tile(const MatmulBlock& p, const float* a, const float* b, float* c, const 
     for (int g = 0; g < bases; ++g) base[g] += a_col;
   }
   if (p.finish) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       const vf shift = bias != nullptr ? load(bias + v * lanes, partial(v), tail) : vf(0.0F);
 #pragma GCC unroll 12
@@ -75,14 +83,14 @@ void tile(const MatmulBlock& p, const float* a, const float* b, float* c, const 
   }
 #pragma GCC unroll 12
   for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) {
       store(c + i * p.c_row + v * lanes, sum[i][v], partial(v), tail);
     }
   }
 }
 
-using Tile = void (*)(const MatmulBlock&, const float*, const float*, float*, const float*,
+using Tile = void (*)(const MatmulBlock&, const TileOfA&, const float*, float*, const float*,
                       const float*, index_t);
 
 template <int Vectors, bool Tail>
@@ -106,20 +114,59 @@ const Tile* tiles_for(index_t columns) {
   return columns == lanes ? Tiles<1, false>::of : Tiles<1, true>::of;
 }
 
+// Tiles of so few rows take two panels at once: one would give too few sums to keep the units busy.
+#if defined(ATTN_ISA_avx512)
+constexpr int wide_rows = 4;
+constexpr Tile wide[wide_rows] = {tile<1, 4, false>, tile<2, 4, false>, tile<3, 4, false>,
+                                  tile<4, 4, false>};
+#else
+constexpr int wide_rows = 2;
+constexpr Tile wide[wide_rows] = {tile<1, 4, false>, tile<2, 4, false>};
+#endif
+
+// The rows of A in the block's room for them.
+TileOfA gathered(const MatmulBlock& p, const float* a, index_t rows) {
+  const index_t full = rows / lanes * lanes;
+  float* to = p.a_room;
+  for (index_t k = 0; k < p.k; ++k) {
+    for (index_t i = 0; i < full; i += lanes) vf::load_unaligned(a + i).store_unaligned(to + i);
+    if (full < rows) store_partial(to + full, rows - full, load_partial(a + full, rows - full));
+    a += p.a_col;
+    to += rows;
+  }
+  return {p.a_room, 1, rows};
+}
+
+// Tiles of one height over all the columns of the block.
+void across(const MatmulBlock& p, const TileOfA& a, index_t i, index_t rows) {
+  for (index_t j = 0; j < p.columns;) {
+    const index_t rest = p.columns - j;
+    const bool two = rows <= wide_rows && rest >= 4 * lanes;
+    const index_t columns = two ? 4 * lanes : rest < 2 * lanes ? rest : 2 * lanes;
+    (two ? wide : tiles_for(columns))[rows - 1](
+        p, a, p.b + j / (2 * lanes) * p.b_panel, p.c + i * p.c_row + j,
+        p.bias != nullptr ? p.bias + j : nullptr,
+        p.add != nullptr ? p.add + i * p.add_row + j : nullptr, columns % lanes);
+    j += columns;
+  }
+}
+
+// Rows from `first` on, as evenly cut as can be: a last tile of one row would leave the units idle.
+void down(const MatmulBlock& p, const TileOfA& a, index_t first, index_t rows) {
+  const index_t cuts = ceil_div(rows, tile_rows);
+  for (index_t cut = 0; cut < cuts; ++cut) {
+    const index_t i = rows * cut / cuts;
+    across(p, {a.data + i * a.row, a.row, a.col}, first + i, rows * (cut + 1) / cuts - i);
+  }
+}
+
 }  // namespace
 
 void matmul_block(const MatmulBlock& p) {
-  // as even a cut of the rows as can be: a last tile of one row would leave the units idle
-  const index_t cuts = ceil_div(p.rows, tile_rows);
-  for (index_t cut = 0; cut < cuts; ++cut) {
-    const index_t i = p.rows * cut / cuts, rows = p.rows * (cut + 1) / cuts - i;
-    for (index_t j = 0, panel = 0; j < p.columns; j += 2 * lanes, ++panel) {
-      const index_t rest = p.columns - j, columns = rest < 2 * lanes ? rest : 2 * lanes;
-      tiles_for(columns)[rows - 1](p, p.a + i * p.a_row, p.b + panel * p.b_panel,
-                                   p.c + i * p.c_row + j, p.bias != nullptr ? p.bias + j : nullptr,
-                                   p.add != nullptr ? p.add + i * p.add_row + j : nullptr,
-                                   columns % lanes);
-    }
+  if (p.a_room == nullptr) return down(p, {p.a, p.a_row, p.a_col}, 0, p.rows);
+  for (index_t i = 0; i < p.rows; i += gathered_rows) {
+    const index_t rows = p.rows - i < gathered_rows ? p.rows - i : gathered_rows;
+    down(p, gathered(p, p.a + i, rows), i, rows);
   }
 }
 
