@@ -1,5 +1,5 @@
 """Includes go one way: tools, bindings -> models -> runtime -> kernels; a library that a room may use
-is used there and nowhere else; OpenMP stands in one file, but for the benchmarks that tell a peer how
+is used there and nowhere else; OpenMP stands in one file, but for where a peer is told how
 many threads to take."""
 
 import re
@@ -32,7 +32,8 @@ ERRORS = "include/attn/error.hpp"
 SEES_FACADE = ("include", "models", "tools", "bindings", "bench", "tests/models", "tests/tools",
                "tests/bindings", "tests/support")
 
-OPENMP_DOORS = ("kernels/workers_openmp.cpp", "bench/kernels/")
+# oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread
+OPENMP_DOORS = ("kernels/workers_openmp.cpp", "kernels/matmul/matmul_onednn.cpp", "bench/kernels/")
 
 # library headers -> the paths (prefixes) that may include them
 LIBRARIES = (

@@ -145,12 +145,11 @@ Operands<double> magnitude_of(const Shape& s, Options o, std::uint32_t seed) {
   return x;
 }
 
-const std::vector<Shape> shapes{{0, 4, 4},          {4, 0, 4},     {4, 4, 0},       {1, 1, 1},
-                                {3, 4, 4},          {13, 4, 4},    {1, 16, 1},      {7, 33, 5},
-                                {12, 32, 64},       {13, 65, 40},  {1, 150, 300},   {25, 31, 17},
-                                {130, 40, 70},      {30, 300, 50}, {250, 140, 33},  {5, 20, 1300},
-                                {40, 70, 2100},     {3, 4, 5, 6},  {20, 40, 30, 3}, {17, 20, 9, 0},
-                                {100, 200, 1030, 2}};
+const std::vector<Shape> shapes{
+    {0, 4, 4},       {4, 0, 4},      {4, 4, 0},        {1, 1, 1},     {3, 4, 4},      {13, 4, 4},
+    {1, 16, 1},      {7, 33, 5},     {12, 32, 64},     {13, 65, 40},  {1, 150, 300},  {25, 31, 17},
+    {130, 40, 70},   {30, 300, 50},  {250, 70, 33},    {5, 20, 1300}, {40, 70, 2100}, {3, 4, 5, 6},
+    {20, 40, 30, 3}, {17, 20, 9, 0}, {30, 70, 1030, 2}};
 
 }  // namespace
 
@@ -196,7 +195,7 @@ TEST_CASE("every row follows the double product at every level", "[matmul]") {
 TEST_CASE("an activation comes after the bias and before the accumulation", "[matmul]") {
   // the bound on the product, times the steepest slope of an activation, and the activation's ulps
   for (const Shape& s :
-       {Shape{3, 4, 4}, Shape{13, 70, 33}, Shape{50, 150, 20}, Shape{9, 30, 1100}}) {
+       {Shape{3, 4, 4}, Shape{13, 70, 33}, Shape{50, 150, 20}, Shape{9, 30, 2100}}) {
     for (const Unary f : {Unary::relu, Unary::gelu, Unary::tanh, Unary::silu}) {
       for (const bool accumulate : {false, true}) {
         Options o;
@@ -217,7 +216,7 @@ TEST_CASE("an activation comes after the bias and before the accumulation", "[ma
 }
 
 TEST_CASE("products of small integers are exact", "[matmul]") {
-  for (const Shape& s : {Shape{5, 6, 7}, Shape{37, 70, 90}, Shape{20, 40, 1100}}) {
+  for (const Shape& s : {Shape{5, 6, 7}, Shape{37, 70, 90}, Shape{20, 40, 2100}}) {
     Operands<float> whole(s, {}, 5);
     Operands<double> exact(s, {}, 5);
     for (auto [from, to] : {std::pair{&whole.a, &exact.a}, std::pair{&whole.b, &exact.b}}) {
@@ -237,8 +236,8 @@ TEST_CASE("products of small integers are exact", "[matmul]") {
 }
 
 TEST_CASE("matmul gives the same bits on any number of threads", "[matmul][threads]") {
-  for (const Shape& s : {Shape{13, 4, 4, 3}, Shape{100, 300, 40}, Shape{260, 140, 1100},
-                         Shape{30, 40, 50, 5}, Shape{1, 600, 64}}) {
+  for (const Shape& s : {Shape{13, 4, 4, 3}, Shape{100, 300, 40}, Shape{260, 140, 70},
+                         Shape{20, 140, 2100}, Shape{30, 40, 50, 5}, Shape{1, 600, 64}}) {
     for (const bool transposed : {false, true}) {
       Options o;
       o.accumulate = o.bias = true;
@@ -260,7 +259,7 @@ TEST_CASE("matmul gives the same bits on any number of threads", "[matmul][threa
 }
 
 TEST_CASE("a row's bits are the same alone and among up to eight", "[matmul]") {
-  for (const Shape& s : {Shape{8, 4, 4}, Shape{8, 300, 64}, Shape{8, 65, 1100}}) {
+  for (const Shape& s : {Shape{8, 4, 4}, Shape{8, 300, 64}, Shape{8, 65, 2100}}) {
     for (int variant = 0; variant < 8; ++variant) {
       Options o;
       o.a_transposed = (variant & 1) != 0;
