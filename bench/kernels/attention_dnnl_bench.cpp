@@ -4,6 +4,7 @@
 #if defined(ATTN_ONEDNN) && defined(ATTN_OPENMP)
 
 #include "bench/report.hpp"
+#include "kernels/softmax/softmax.hpp"
 
 #include <oneapi/dnnl/dnnl.hpp>
 
@@ -118,6 +119,26 @@ void attention_onednn(benchmark::State& state) {
   meter.flops(c.flops(), c.threads);
 }
 
+void attention_onednn_our_softmax(benchmark::State& state) {
+  Composition c(state);
+  kernels::Workers& pool = workers(c.threads);
+  kernels::SoftmaxArgs<float> softmax;
+  softmax.rows = c.heads * c.q_len;
+  softmax.cols = softmax.stride_x = softmax.stride_y = c.kv_len;
+  softmax.x = softmax.y = c.scores.data();
+  softmax.causal = c.causal;
+  softmax.causal_rows = c.q_len;
+  softmax.causal_offset = c.kv_len - c.q_len;
+  Meter meter(state);
+  for (auto _ : state) {
+    c.first.execute(c.stream, c.first_args);
+    kernels::softmax(isa(), pool, softmax);
+    c.second.execute(c.stream, c.second_args);
+    benchmark::ClobberMemory();
+  }
+  meter.flops(c.flops(), c.threads);
+}
+
 void shapes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"heads", "q", "kv", "dim", "causal", "threads"})->UseRealTime();
   for (const int threads : {1, 2}) {
@@ -126,6 +147,7 @@ void shapes(benchmark::internal::Benchmark* b) {
   }
 }
 BENCHMARK(attention_onednn)->Apply(shapes);
+BENCHMARK(attention_onednn_our_softmax)->Apply(shapes);
 
 }  // namespace
 }  // namespace attn::bench

@@ -18,16 +18,29 @@ auto* head_of(const View& view, index_t b, index_t h) {
   return view.data + b * view.batch_stride + h * view.head_stride;
 }
 
+// The vector where the first `seen` columns of it are to stay and the others to become 0.
+vf keep_seen(vf v, index_t seen) {
+  if (seen >= lanes) return v;
+  return seen > 0 ? fill_from(v, seen, 0) : vf(0.0F);
+}
+
 void clear(float* rows, index_t count, index_t stride, index_t columns) {
   for (index_t i = 0; i < count; ++i) {
-    for (index_t d = 0; d < columns; ++d) rows[i * stride + d] = 0;
+    for (index_t d = 0; d < columns; d += lanes) {
+      float* at = rows + i * stride + d;
+      if (columns - d < lanes) {
+        store_partial(at, columns - d, vf(0.0F));
+      } else {
+        vf(0.0F).store_unaligned(at);
+      }
+    }
   }
 }
 
 float dot(const float* x, const float* y, index_t n) {
   vf sum(0.0F);
   for (index_t i = 0; i < n; i += lanes) {
-    sum = multiply_add(load_up_to(x + i, n - i), load_up_to(y + i, n - i), sum);
+    sum = fused(load_up_to(x + i, n - i), load_up_to(y + i, n - i), sum);
   }
   return total(sum);
 }
@@ -92,20 +105,14 @@ struct Backward {
                               ? nullptr
                               : f.mask + b * f.mask_batch_stride + h * f.mask_head_stride +
                                     (i + r) * f.mask_row_stride + block;
-      const index_t seen = visible_keys(f, i + r) - block;
+      const index_t seen = least(n, visible_keys(f, i + r) - block);
       for (index_t c = 0; c < n; c += lanes) {
         float* at = p + r * side + c;
         vf s = vf::load_aligned(at);
         if (mask != nullptr) s += load_up_to(mask + c, n - c);
-        exp_difference(s - reference).store_aligned(at);
+        keep_seen(exp_difference(s - reference), seen - c).store_aligned(at);
       }
-      blank(p + r * side, least(n, seen), n);
     }
-  }
-
-  // Zeros from `seen` to the end of the vectors that hold n.
-  static void blank(float* row, index_t seen, index_t n) {
-    for (index_t c = seen < 0 ? 0 : seen; c < whole_vectors(n); ++c) row[c] = 0;
   }
 
   [[nodiscard]] const float* dweights_row(index_t h, index_t i) const {
@@ -152,13 +159,14 @@ struct Backward {
       clear(ds, rows, side, whole_vectors(n));
     }
     for (index_t r = 0; r < rows; ++r) {
+      const index_t seen = least(n, visible_keys(f, i + r) - block);
       const vf mean(means[(h - kv_head * group) * f.q_len + i + r]);
       for (index_t c = 0; c < n; c += lanes) {
         vf dp = vf::load_aligned(ds + r * side + c);
         if (a.dweights != nullptr) dp += load_up_to(dweights_row(h, i + r) + block + c, n - c);
-        (vf::load_aligned(p + r * side + c) * (dp - mean)).store_aligned(ds + r * side + c);
+        const vf part = vf::load_aligned(p + r * side + c) * (dp - mean);
+        keep_seen(part, seen - c).store_aligned(ds + r * side + c);
       }
-      blank(ds + r * side, least(n, visible_keys(f, i + r) - block), n);
     }
   }
 

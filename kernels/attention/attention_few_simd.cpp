@@ -47,14 +47,14 @@ void dots(const float* q, const float* k, index_t k_row, index_t valid, index_t 
     const vf left = vf::load_unaligned(q + d);
 #pragma GCC unroll 16
     for (int j = 0; j < keys; ++j) {
-      sums[j] = multiply_add(left, vf::load_unaligned(key[j] + d), sums[j]);
+      sums[j] = fused(left, vf::load_unaligned(key[j] + d), sums[j]);
     }
   }
   if (d < dim) {
     const vf left = load_partial(q + d, dim - d);
 #pragma GCC unroll 16
     for (int j = 0; j < keys; ++j) {
-      sums[j] = multiply_add(left, load_partial(key[j] + d, dim - d), sums[j]);
+      sums[j] = fused(left, load_partial(key[j] + d, dim - d), sums[j]);
     }
   }
   // the 128-bit lanes of every key's sum are added in the same order below: (0 + 1) + (2 + 3)
@@ -134,7 +134,7 @@ void add_values(const Query* queries, const float* p, index_t count, const float
       const vf x = load(value + n * lanes, n);
 #pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) {
-        sums[r][n] = multiply_add(vf(p[r * block_keys + j]), x, sums[r][n]);
+        sums[r][n] = fused(vf(p[r * block_keys + j]), x, sums[r][n]);
       }
     }
   }

@@ -5,6 +5,19 @@
 
 namespace attn::kernels::ATTN_ISA_NS {
 
+namespace {
+
+// Asks for the rows [begin, end) to be brought to L2.
+void prefetch(const float* rows, index_t stride, index_t dim, index_t begin, index_t end) {
+  for (index_t j = begin; j < end; ++j) {
+    for (index_t d = 0; d < dim; d += 16) {
+      _mm_prefetch(reinterpret_cast<const char*>(rows + j * stride + d), _MM_HINT_T1);
+    }
+  }
+}
+
+}  // namespace
+
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch) {
   const index_t kv_head = head / (a.heads / a.kv_heads), value_row = whole_vectors(a.value_dim);
@@ -18,12 +31,24 @@ void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t
   for (index_t i = 0; i < count; ++i) queries[i] = start(a, b, head, begin + i);
 
   const index_t seen = queries[count - 1].seen;  // none sees more than the last
+  // what each tile of queries asks for of the next block, which would be waited for otherwise
+  const index_t tiles = (count + tile_rows - 1) / tile_rows,
+                ahead = (key_block + tiles - 1) / tiles;
+  prefetch(v, a.v.row_stride, a.value_dim, 0, least(key_block, seen));
   for (index_t block = 0; block < seen; block += key_block) {
     const index_t block_keys = least(key_block, seen - block);
     pack_transposed(block_keys, a.head_dim, a.scale, k + block * a.k.row_stride, a.k.row_stride,
                     keys, key_block);
     pack_rows(block_keys, a.value_dim, 1, v + block * a.v.row_stride, a.v.row_stride, values);
-    for (index_t i = 0; i < count; i += tile_rows) {
+    index_t next = block + key_block;
+    for (index_t i = 0; i < count; i += tile_rows, next += ahead) {
+      prefetch(k, a.k.row_stride, a.head_dim, least(next, seen), least(next + ahead, seen));
+      prefetch(v, a.v.row_stride, a.value_dim, least(next, seen), least(next + ahead, seen));
+      if (block == 0) {
+        const index_t soon = least(i + 2 * tile_rows, count);
+        prefetch(queries->q, a.q.row_stride, a.head_dim, least(i + tile_rows, count), soon);
+        prefetch(queries->out, a.out.row_stride, a.value_dim, least(i + tile_rows, count), soon);
+      }
       const index_t rows = least(tile_rows, count - i);
       Query* const tile = queries + i;
       const index_t n = least(block_keys, tile[rows - 1].seen - block);

@@ -102,7 +102,7 @@ void add_ragged(const Query* queries, index_t rows, index_t begin, index_t count
       float* out = queries[r].out + d;
       vf sum = load_up_to(out, rest);
       for (index_t j = common; j < n; ++j) {
-        sum = multiply_add(vf(p[j]), load_up_to(v + j * v_row + d, rest), sum);
+        sum = fused(vf(p[j]), load_up_to(v + j * v_row + d, rest), sum);
       }
       if (rest < lanes) {
         store_partial(out, rest, sum);

@@ -76,13 +76,10 @@ void add_ragged(const Query* queries, index_t rows, index_t begin, index_t count
 /// Divides by the sums; weights and log-sum-exp (null: none) get their final values.
 void finish(const Query& query, index_t value_dim, index_t kv_len, float* log_sum_exp);
 
-// xsimd 8's fma at AVX-512 is a product and a sum.
 #if defined(ATTN_ISA_avx512)
-inline vf multiply_add(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 inline float largest(vf v) { return _mm512_reduce_max_ps(v); }
 inline float total(vf v) { return _mm512_reduce_add_ps(v); }
 #else
-inline vf multiply_add(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 inline float largest(vf v) {
   __m128 x = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));
@@ -112,11 +109,11 @@ inline vf exp_difference(vf x) {
 #endif
   // 2^f on [0, 1), 1 at 0: least largest relative error (9.2e-8) found by Lawson's iteration
   vf p(1.86713564e-3F);
-  p = multiply_add(p, f, vf(9.01701767e-3F));
-  p = multiply_add(p, f, vf(0.0557999238F));
-  p = multiply_add(p, f, vf(0.240164444F));
-  p = multiply_add(p, f, vf(0.693151295F));
-  p = multiply_add(p, f, vf(1.0F));
+  p = fused(p, f, vf(9.01701767e-3F));
+  p = fused(p, f, vf(0.0557999238F));
+  p = fused(p, f, vf(0.240164444F));
+  p = fused(p, f, vf(0.693151295F));
+  p = fused(p, f, vf(1.0F));
 #if defined(ATTN_ISA_avx512)
   return _mm512_scalef_ps(p, t);  // takes ⌊t⌋ itself
 #else

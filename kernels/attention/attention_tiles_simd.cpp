@@ -38,7 +38,7 @@ void tile(index_t depth, Broadcast a, const float* b, index_t b_row, float* c, i
     for (int r = 0; r < rows; ++r) {
       const vf factor(left[r * a.row]);
 #pragma GCC unroll 8
-      for (int n = 0; n < vectors; ++n) sums[r][n] = multiply_add(factor, right[n], sums[r][n]);
+      for (int n = 0; n < vectors; ++n) sums[r][n] = fused(factor, right[n], sums[r][n]);
     }
   }
 #pragma GCC unroll 8
