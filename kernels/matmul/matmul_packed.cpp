@@ -117,7 +117,8 @@ struct Run {
       block.c = reinterpret_cast<float*>(own + header_bytes + cut.panels_bytes + cut.a_bytes);
       block.c_row = block.columns;
     }
-    if (p.a.row_stride == 1 && p.a.col_stride != 1 && block.columns > panel_columns(isa)) {
+    if (p.a.row_stride == 1 && block.columns > panel_columns(isa) &&
+        !stays_in_l2(p.k, p.a.col_stride)) {
       block.a_room = reinterpret_cast<float*>(own + header_bytes + cut.panels_bytes);
     }
     index_t k = 0;
