@@ -10,7 +10,7 @@ namespace attn::kernels {
 ///   gelu_tanh  x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))
 ///   silu       x σ(x)
 /// Error bounds against float64: exp 1 ULP, tanh 2, sigmoid 2, silu 2, gelu_tanh 2,
-/// gelu 3 for |x| < 3 and 4 beyond.
+/// gelu 3 for |x| < 3 and 5 beyond.
 /// NaN gives NaN; exp saturates to 0 and +inf as expf does; gelu, gelu_tanh and silu of −inf are
 /// −0; relu keeps −0.
 enum class Unary { exp, tanh, sigmoid, relu, gelu, gelu_tanh, silu };

@@ -82,7 +82,7 @@ inline vf gated_slope(vf x, vf falling) {
 }
 
 /// Φ(−a) = over / under · e^(−a²/2) for a in [0, 16] or NaN, Φ being the normal distribution's;
-/// over and under each with what their last rounding left.
+/// over and under each with what their last two roundings left.
 struct NormalTail {
   vf over, over_rest, under, under_rest;
   ExpParts bell;  ///< e^(−a²/2)
@@ -91,17 +91,21 @@ struct NormalTail {
 inline NormalTail normal_tail(vf a) {
   const vf square = a * a, rest = fused(a, a, -square);
   const ExpParts bell = exp_parts(square * vf(-0.5F), rest * vf(-0.5F));
-  // to 8.5e-9 of the quotient up to 3.2, 1.7e-8 up to 14.6, with the coefficients' rounding; every
-  // term is positive, so that nothing cancels
-  vf p = fused(a, vf(0x1.0e42d6p-8F), vf(0x1.4d493ap-5F));
-  p = fused(a, p, vf(0x1.77934cp-3F));
-  p = fused(a, p, vf(0x1.c1064ap-2F));
-  vf q = fused(a, vf(0x1.52b7dcp-7F), vf(0x1.a1bcf4p-4F));
-  q = fused(a, q, vf(0x1.e125aap-2F));
-  q = fused(a, q, vf(0x1.340098p+0F));
-  q = fused(a, q, vf(0x1.acc554p+0F));
-  const vf half(0.5F), one(1.0F), over = fused(a, p, half), under = fused(a, q, one);
-  return {over, fused(a, p, half - over), under, fused(a, q, one - under), bell};
+  // Minimax to 9.1e-9 of the quotient up to 3.2, 1.9e-8 up to 14.6, with the coefficients'
+  // rounding. Every term is positive, so that nothing cancels. The linear coefficients are of 20
+  // bits, so that their difference to the sum, and with it the sum's rounding, is exact up to 3.2.
+  const vf half(0.5F), linear_over(0x1.c1054p-2F), one(1.0F), linear_under(0x1.acc4dp+0F);
+  vf p = fused(a, vf(0x1.0e42dp-8F), vf(0x1.4d492ap-5F));
+  p = fused(a, p, vf(0x1.77934ep-3F));
+  const vf p1 = fused(a, p, linear_over), over = fused(a, p1, half);
+  const vf p1_rest = fused(a, p, linear_over - p1);
+  vf q = fused(a, vf(0x1.52b7ccp-7F), vf(0x1.a1bcfap-4F));
+  q = fused(a, q, vf(0x1.e12574p-2F));
+  q = fused(a, q, vf(0x1.34002ap+0F));
+  const vf q1 = fused(a, q, linear_under), under = fused(a, q1, one);
+  const vf q1_rest = fused(a, q, linear_under - q1);
+  return {over, fused(a, p1_rest, fused(a, p1, half - over)), under,
+          fused(a, q1_rest, fused(a, q1, one - under)), bell};
 }
 
 /// gelu_tanh(x) = x σ(v): v as a sum of two floats, for x in [0, 12] or NaN.
@@ -125,7 +129,7 @@ inline GeluArgument gelu_argument(vf a) {
 }
 
 /// f(x) for every float, NaN for NaN. At most 1 ULP from the exact value for exp, 2 for tanh,
-/// sigmoid, silu and gelu_tanh, 3 for gelu at |x| < 3 and 4 beyond.
+/// sigmoid, silu and gelu_tanh, 3 for gelu at |x| < 3 and 5 beyond.
 template <Unary function>
 inline vf apply(vf x) {
   if constexpr (function == Unary::exp) {

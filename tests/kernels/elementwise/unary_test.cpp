@@ -28,7 +28,7 @@ constexpr Case cases[] = {{"exp", Unary::exp, 1, inf},
                           {"tanh", Unary::tanh, 2, inf},
                           {"sigmoid", Unary::sigmoid, 2, inf},
                           {"relu", Unary::relu, 0, inf},
-                          {"gelu", Unary::gelu, 4, inf},
+                          {"gelu", Unary::gelu, 5, inf},
                           {"gelu near 0", Unary::gelu, 3, 3},
                           {"gelu_tanh", Unary::gelu_tanh, 2, inf},
                           {"silu", Unary::silu, 2, inf}};
@@ -40,12 +40,20 @@ std::vector<T> applied(Isa isa, Workers& workers, Unary function, const std::vec
   return y;
 }
 
-// Every `stride`-th bit pattern of a float, then the neighbourhoods of where a version changes its
-// course and of the ends of the range.
+// Every `stride`-th bit pattern of a float, twenty times as many where the functions bend (2⁻⁶ ≤
+// |x| < 16), then the neighbourhoods of where a version changes its course and of the ends of the
+// range.
 std::vector<float> inputs(std::uint64_t stride) {
   std::vector<float> x;
-  for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32); bits += stride) {
-    x.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+  const auto every = [&x](std::uint64_t first, std::uint64_t end, std::uint64_t step) {
+    for (std::uint64_t bits = first; bits < end; bits += step) {
+      x.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+    }
+  };
+  every(0, std::uint64_t{1} << 32, stride);
+  for (const float sign : {1.0F, -1.0F}) {
+    every(std::bit_cast<std::uint32_t>(sign * 0x1p-6F), std::bit_cast<std::uint32_t>(sign * 16.0F),
+          stride / 20);
   }
   const float edges[] = {0,          inf,       std::numeric_limits<float>::min(),
                          88.722839F, 87.33654F, 103.972F,
