@@ -70,8 +70,17 @@ const char* declines(const MatmulProblem& problem, Isa isa) {
   return nullptr;
 }
 
+// What is enough for a problem is enough for all smaller ones. Of more rows the blocks may be
+// lower, and of longer sums narrower, so the room is for the highest block there is, at both
+// widths.
 std::size_t scratch_bytes(const MatmulProblem& p, Isa isa, int workers) {
-  return static_cast<std::size_t>(cut_of(p.m, p.n, p.k, p.batch, isa).bytes * workers);
+  const auto room = [&](index_t k) {
+    const Cut cut = cut_of(p.m, p.n, k, p.batch, isa);
+    const index_t elements = std::min(p.m, row_block) * cut.columns;
+    return cut.bytes - cut.tile_bytes +
+           round_up(elements * static_cast<index_t>(sizeof(float)), 64);
+  };
+  return static_cast<std::size_t>(std::max(room(p.k), room(std::min(p.k, k_block / 2))) * workers);
 }
 
 std::size_t packed_bytes(const MatmulProblem& p, Isa isa) {
