@@ -45,6 +45,11 @@ ValueId Graph::input(std::string name, DType dtype, Shape shape) {
 }
 
 ValueId Graph::weight(std::string name, DType dtype, Shape shape) {
+  for (const Dim dim : shape.dims()) {
+    if (dim.symbolic()) {
+      throw Error(ErrorKind::invalid, "graph: weight '" + name + "' has a symbolic dimension");
+    }
+  }
   return named(std::move(name), dtype, shape, Role::weight);
 }
 
@@ -53,11 +58,16 @@ ValueId Graph::state(std::string name, DType dtype, Shape shape) {
 }
 
 ValueId Graph::constant(DType dtype, Shape shape, std::vector<double> elements) {
+  if (dtype != DType::f64 && dtype != DType::f32 && dtype != DType::i32) {
+    throw Error(ErrorKind::invalid,
+                "graph: a constant cannot be " + std::string(dtype_name(dtype)));
+  }
   std::int64_t count = 1;
   for (const Dim dim : shape.dims()) {
-    if (dim.symbolic())
-      throw Error(ErrorKind::invalid, "graph: a constant has a symbolic dimension");
-    count *= dim.extent;
+    if (dim.symbolic() || dim.extent < 0 || __builtin_mul_overflow(count, dim.extent, &count)) {
+      throw Error(ErrorKind::invalid,
+                  "graph: " + to_string(shape, symbols_) + " is no constant's shape");
+    }
   }
   if (static_cast<std::size_t>(count) != elements.size()) {
     throw Error(ErrorKind::invalid, "graph: a constant of " + std::to_string(count) +
@@ -78,14 +88,41 @@ void Graph::check(ValueId id, std::string_view user) const {
   }
 }
 
+namespace {
+
+struct Layout {
+  bool contiguous = true;       // if the base is
+  bool rows_contiguous = true;  // if the base's rows are
+};
+
+// What a view of that shape looks like, whatever the numbers behind the symbols. A slice of a
+// symbolic dimension is contiguous for the one number that equals its length, so two numbers are
+// tried; a base whose rows have gaps between them stands for all that are not contiguous.
+Layout layout_of_view(const OpDef& op, const Node& node, const Shape& base, std::size_t symbols) {
+  Layout layout;
+  for (const std::int64_t number : {7, 11}) {
+    const std::vector<std::int64_t> probe(symbols, number);
+    const auto all = extents(base, probe);
+    const auto dims = std::span(all).first(static_cast<std::size_t>(base.rank()));
+    auto whole = TensorView::contiguous_over(nullptr, DType::f32, dims);
+    layout.contiguous = layout.contiguous && op.view(node, whole, probe).contiguous();
+    for (int i = 0; i + 1 < whole.rank; ++i) whole.strides[static_cast<std::size_t>(i)] += 3;
+    const TensorView gaps = op.view(node, whole, probe);
+    layout.rows_contiguous = layout.rows_contiguous && (gaps.rank == 0 || gaps.stride(-1) == 1);
+  }
+  return layout;
+}
+
+}  // namespace
+
 NodeId Graph::add(const OpDef& op, std::vector<ValueId> inputs, std::any attributes) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     check(inputs[i], op.name);
     if (inputs[i] == ValueId::none || value(inputs[i]).contiguous || op.view != nullptr) continue;
-    const bool strided = (op.strided >> i & 1U) != 0;
-    if (!strided || (value(inputs[i]).shape.rank() != 2 && !op.strided_any_rank)) {
-      inputs[i] = copy(*this, inputs[i]);
-    }
+    const Value& input = value(inputs[i]);
+    const bool matrix = (op.strided >> i & 1U) != 0 && input.shape.rank() == 2;
+    const bool rows = (op.strided_rows >> i & 1U) != 0 && input.rows_contiguous;
+    if (!matrix && !rows && !op.strided_any) inputs[i] = copy(*this, inputs[i]);
   }
   const std::vector<ValueType> types = op.infer(InferContext(*this, op, inputs, attributes));
   const auto id = static_cast<NodeId>(nodes_.size());
@@ -99,14 +136,9 @@ NodeId Graph::add(const OpDef& op, std::vector<ValueId> inputs, std::any attribu
       const Value& base = value(node.inputs[0]);
       result.storage = base.storage;
       if (op.view != nullptr) {
-        // whether a view is contiguous does not depend on the numbers behind the symbols, lengths
-        // of 1 apart: any odd number tells
-        const std::vector<std::int64_t> probe(symbols_.size(), 7);
-        const auto dims = extents(base.shape, probe);
-        const auto whole = TensorView::contiguous_over(
-            nullptr, base.dtype,
-            std::span(dims).first(static_cast<std::size_t>(base.shape.rank())));
-        result.contiguous = base.contiguous && op.view(node, whole, probe).contiguous();
+        const Layout layout = layout_of_view(op, node, base.shape, symbols_.size());
+        result.contiguous = base.contiguous && layout.contiguous;
+        result.rows_contiguous = base.rows_contiguous && layout.rows_contiguous;
       }
     }
     node.outputs.push_back(push(std::move(result)));
@@ -166,9 +198,9 @@ void InferContext::require(bool ok, std::string_view what) const {
 
 void InferContext::require_number(std::size_t i) const {
   const DType type = dtype(i);
-  require(
-      type == DType::f32 || type == DType::f64,
-      "input " + std::to_string(i) + " is " + std::string(dtype_name(type)) + ", not F32 or F64");
+  const std::string what = "input " + std::to_string(i) + " is " + std::string(dtype_name(type));
+  require(type == DType::f32 || type == DType::f64, what + ", not F32 or F64");
+  require(type == dtype(0), what + ", input 0 " + std::string(dtype_name(dtype(0))));
 }
 
 std::size_t Kernel::scratch_bytes(const Operands& /*largest*/, int /*workers*/) const { return 0; }

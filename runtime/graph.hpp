@@ -36,6 +36,9 @@ struct Value {
   /// The value whose memory this one stands in: itself, or for a view the value it looks into.
   ValueId storage = ValueId::none;
   bool contiguous = true;
+  /// Do the elements of its innermost dimension lie side by side? (Of a transposed view they may
+  /// not, and of a slice they do.)
+  bool rows_contiguous = true;
   std::vector<double> constant;  ///< the elements of a constant
 };
 
@@ -59,11 +62,13 @@ class Graph {
   /// A symbolic dimension. Throws Error(invalid) on a name that exists.
   Symbol symbol(std::string name);
 
-  /// Names of inputs, weights and states are unique among themselves: Error(invalid) otherwise.
+  /// Names are unique among inputs, among weights and among states: Error(invalid) otherwise, and
+  /// for a dimension that is negative or of an unknown symbol. A weight has constant dimensions.
   ValueId input(std::string name, DType dtype, Shape shape);
   ValueId weight(std::string name, DType dtype, Shape shape);
   ValueId state(std::string name, DType dtype, Shape shape);
-  /// A constant of a shape without symbols, its elements row-major.
+  /// A constant of a shape without symbols, its elements row-major: F64, F32, or I32 (whole
+  /// numbers). Error(invalid) otherwise.
   ValueId constant(DType dtype, Shape shape, std::vector<double> elements);
 
   /// Adds a node and infers its outputs. An input that the op wants contiguous and is not gets a

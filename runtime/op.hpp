@@ -38,7 +38,7 @@ class InferContext {
   }
   /// Throws Error(invalid): "op: what (inputs [3, 4], [5])" unless ok.
   void require(bool ok, std::string_view what) const;
-  /// Requires that input i has that type (and, for numbers, the type of input 0).
+  /// Requires that input i is F32 or F64, and of the type of input 0.
   void require_number(std::size_t i) const;
 
  private:
@@ -63,11 +63,11 @@ class Kernel {
   Kernel& operator=(const Kernel&) = delete;
   virtual ~Kernel() = default;
 
-  /// Scratch memory for the largest operands that the session's bounds allow (they carry shapes;
-  /// their data says only whether they are present).
+  /// Scratch memory that is enough for these operands, the largest that the session's bounds allow,
+  /// and for all smaller ones (they carry shapes; their data says only whether they are present).
   [[nodiscard]] virtual std::size_t scratch_bytes(const Operands& largest, int workers) const;
-  /// Takes pointers and shapes; called when they change, not on every run. Allocates nothing on a
-  /// second call.
+  /// Takes pointers and shapes; called when they change, not on every run. If it throws, it is
+  /// called again before the next run.
   virtual void prepare(const Operands& operands) = 0;
   /// Allocates nothing. Throws only on data that it cannot compute with (an id out of range).
   virtual void run(kernels::Workers& workers) = 0;
@@ -128,12 +128,16 @@ struct OpDef {
                      std::span<const std::int64_t> symbols) = nullptr;
   /// Null: no gradient flows through.
   void (*gradient)(GradientContext&) = nullptr;
-  /// Bit i: output 0 may take the memory of input i, which has the same shape.
+  /// Bit i: output 0 may take the memory of input i, which has the same shape: every element of it
+  /// is read before the same element of the output is written, and not after.
   unsigned in_place = 0;
-  /// Bit i: input i may be a strided matrix (rank 2); all others are made contiguous.
+  /// Bit i: input i may be a strided matrix (rank 2), one of whose strides is 1. What no such field
+  /// allows is made contiguous.
   unsigned strided = 0;
-  /// The strided inputs may have any rank.
-  bool strided_any_rank = false;
+  /// Bit i: input i may have any strides but the innermost, which is 1.
+  unsigned strided_rows = 0;
+  /// Every input may have any strides.
+  bool strided_any = false;
   /// Bit i: input i is written (an optimizer's parameter and moments).
   unsigned writes = 0;
   /// Bit i: output i may be absent, and is unless something uses it.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace attn::runtime {
@@ -41,9 +42,17 @@ struct Session::Step {
   std::unique_ptr<Kernel> kernel;
   std::vector<TensorView> inputs, outputs;
   std::byte* scratch = nullptr;
-  std::size_t scratch_bytes = 0, scratch_offset = 0;
+  std::size_t scratch_bytes = 0, scratch_block = 0;
   double seconds = 0;
   std::int64_t calls = 0;
+
+  // Its operands among the tensors of all values.
+  void take(const Node& of, const std::vector<TensorView>& tensors) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      inputs[i] = of.inputs[i] == ValueId::none ? TensorView{} : tensors[slot(of.inputs[i])];
+    }
+    for (std::size_t o = 0; o < outputs.size(); ++o) outputs[o] = tensors[slot(of.outputs[o])];
+  }
 };
 
 void Session::Free::operator()(std::byte* p) const noexcept { std::free(p); }
@@ -74,6 +83,12 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
                                         " symbols need as many bounds, not " +
                                         std::to_string(options_.bounds.size()));
   }
+  for (std::size_t i = 0; i < options_.bounds.size(); ++i) {
+    if (options_.bounds[i] < 0) {
+      throw Error(ErrorKind::invalid, "session: the bound of " + graph.symbols()[i] + " is " +
+                                          std::to_string(options_.bounds[i]));
+    }
+  }
   find_needed(fetches_);
   bind_kernels();
   bind_memory(bindings);
@@ -88,8 +103,7 @@ Session::Session(Session&&) noexcept = default;
 void Session::find_needed(std::span<const ValueId> fetches) {
   std::vector<bool> node_needed(graph_->nodes().size());
   for (const ValueId id : fetches) {
-    (void)graph_->value(id);
-    used_[slot(id)] = true;
+    used_[slot(id)] = used_[slot(graph_->value(id).storage)] = true;
   }
   for (std::size_t n = graph_->nodes().size(); n-- > 0;) {
     const Node& node = graph_->nodes()[n];
@@ -142,15 +156,23 @@ std::size_t Session::bytes_at_bounds(ValueId id) const {
   const auto dims = extents(value.shape, options_.bounds);
   std::size_t bytes = dtype_size(value.dtype);
   for (int i = 0; i < value.shape.rank(); ++i) {
-    const auto dim = static_cast<std::size_t>(dims[static_cast<std::size_t>(i)]);
-    if (__builtin_mul_overflow(bytes, dim, &bytes)) too_large(*graph_, id);
+    // strides are products of dimensions as well, so a 0 excuses none of the others
+    const auto dim = std::max<std::int64_t>(1, dims[static_cast<std::size_t>(i)]);
+    if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(dim), &bytes) ||
+        bytes > std::numeric_limits<std::size_t>::max() / 2) {
+      too_large(*graph_, id);
+    }
   }
   return bytes;
 }
 
 void Session::bind_memory(std::span<const Binding> bindings) {
   for (const Binding& binding : bindings) {
-    (void)graph_->value(binding.value);
+    const Role role = graph_->value(binding.value).role;
+    if (role != Role::weight && role != Role::state) {
+      throw Error(ErrorKind::invalid, "session: value " + graph_->shape_text(binding.value) +
+                                          " is bound, and is neither a weight nor a state");
+    }
     data_[slot(binding.value)] = static_cast<std::byte*>(binding.data);
   }
   std::size_t state_bytes = 0;
@@ -224,46 +246,19 @@ void Session::plan() {
       const int final = std::max(last[v], s);
       memory_.results += bytes_at_bounds(node.outputs[o]);
       for (std::size_t i = 0; o == 0 && i < node.inputs.size() && block_of[v] < 0; ++i) {
-        const ValueId in = node.inputs[i];
-        if ((node.op->in_place >> i & 1U) == 0 || in == ValueId::none) continue;
-        const Value &from = graph_->value(in), &to = graph_->value(node.outputs[o]);
-        MemoryBlock* block = block_of[slot(in)] < 0
-                                 ? nullptr
-                                 : &blocks[static_cast<std::size_t>(block_of[slot(in)])];
-        if (block == nullptr || from.role != Role::result || from.storage != in ||
-            last[slot(in)] != s || block->last != s || !(from.shape == to.shape) ||
-            from.dtype != to.dtype) {
-          continue;
-        }
-        block->last = final;
-        block_of[v] = block_of[slot(in)];
+        if (!may_take_over(node, i)) continue;
+        const std::size_t in = slot(node.inputs[i]);
+        MemoryBlock& block = blocks[static_cast<std::size_t>(block_of[in])];
+        if (last[in] != s || block.last != s) continue;
+        block.last = final;
+        block_of[v] = block_of[in];
         ++memory_.results_in_place;
       }
       if (block_of[v] < 0) open_block(v, s, final);
     }
   }
 
-  const std::vector<TensorView> largest = shapes_at_bounds();
-  std::vector<std::size_t> scratch_block(steps_.size());
-  for (int s = 0; s < end; ++s) {
-    Step& step = steps_[static_cast<std::size_t>(s)];
-    if (!step.kernel) continue;
-    const Node& node = graph_->node(step.node);
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      step.inputs[i] =
-          node.inputs[i] == ValueId::none ? TensorView{} : largest[slot(node.inputs[i])];
-    }
-    for (std::size_t o = 0; o < node.outputs.size(); ++o) {
-      step.outputs[o] = largest[slot(node.outputs[o])];
-    }
-    step.scratch_bytes =
-        step.kernel->scratch_bytes({step.inputs, step.outputs, nullptr}, options_.workers->size());
-    memory_.scratch += step.scratch_bytes;
-    if (step.scratch_bytes == 0) continue;
-    scratch_block[static_cast<std::size_t>(s)] = blocks.size();
-    blocks.push_back({step.scratch_bytes, s, s, 0});
-  }
-
+  plan_scratch(blocks);
   memory_.arena = plan_memory(blocks);
   arena_ = allocate(memory_.arena);
   for (std::size_t v = 0; v < used_.size(); ++v) {
@@ -273,23 +268,67 @@ void Session::plan() {
   }
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     if (steps_[s].scratch_bytes > 0) {
-      steps_[s].scratch = arena_.get() + blocks[scratch_block[s]].offset;
+      steps_[s].scratch = arena_.get() + blocks[steps_[s].scratch_block].offset;
     }
   }
 }
 
-// Every used tensor at the largest shape. The data is a token that says "present".
-std::vector<TensorView> Session::shapes_at_bounds() const {
-  static std::byte token;
-  std::vector<TensorView> views(used_.size());
+// May output 0 of the node stand in the memory of input i, as far as shapes and the other inputs
+// tell? No other input may look into that memory, unless it is the same value in a place where the
+// op reads an element before it writes that element.
+bool Session::may_take_over(const Node& node, std::size_t i) const {
+  const ValueId in = node.inputs[i];
+  if ((node.op->in_place >> i & 1U) == 0 || in == ValueId::none) return false;
+  const Value &from = graph_->value(in), &to = graph_->value(node.outputs[0]);
+  if (from.role != Role::result || from.storage != in || !(from.shape == to.shape) ||
+      from.dtype != to.dtype) {
+    return false;
+  }
+  for (std::size_t j = 0; j < node.inputs.size(); ++j) {
+    const ValueId other = node.inputs[j];
+    if (j == i || other == ValueId::none || graph_->value(other).storage != in) continue;
+    if (other != in || (node.op->in_place >> j & 1U) == 0) return false;
+  }
+  return true;
+}
+
+// A block of scratch for each kernel that wants some at the largest shapes.
+void Session::plan_scratch(std::vector<MemoryBlock>& blocks) {
+  std::vector<TensorView> largest(used_.size());
+  look(options_.bounds, largest);
+  std::byte present{};  // kernels ask whether an operand is there, and do not look
+  for (std::size_t v = 0; v < used_.size(); ++v) {
+    if (used_[v]) largest[v].data = &present;
+  }
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    Step& step = steps_[s];
+    if (!step.kernel) continue;
+    step.take(graph_->node(step.node), largest);
+    step.scratch_bytes =
+        step.kernel->scratch_bytes({step.inputs, step.outputs, nullptr}, options_.workers->size());
+    memory_.scratch += step.scratch_bytes;
+    if (step.scratch_bytes == 0) continue;
+    step.scratch_block = blocks.size();
+    blocks.push_back({step.scratch_bytes, static_cast<int>(s), static_cast<int>(s), 0});
+  }
+}
+
+// Every used tensor as those numbers of the symbols shape it, at its place if it has one yet.
+void Session::look(std::span<const std::int64_t> symbols, std::vector<TensorView>& views) const {
   for (std::size_t v = 0; v < used_.size(); ++v) {
     const Value& value = graph_->values()[v];
-    const auto dims = extents(value.shape, options_.bounds);
+    if (!used_[v] || value.storage != static_cast<ValueId>(v)) continue;
+    const auto dims = extents(value.shape, symbols);
     views[v] = TensorView::contiguous_over(
-        used_[v] ? &token : nullptr, value.dtype,
-        std::span(dims).first(static_cast<std::size_t>(value.shape.rank())));
+        data_[v], value.dtype, std::span(dims).first(static_cast<std::size_t>(value.shape.rank())));
   }
-  return views;
+  for (const Step& step : steps_) {
+    const Node& node = graph_->node(step.node);
+    if (!node.op->aliases) continue;
+    const TensorView& base = views[slot(node.inputs[0])];
+    views[slot(node.outputs[0])] =
+        node.op->view == nullptr ? base : node.op->view(node, base, symbols);
+  }
 }
 
 void Session::resize(std::span<const std::int64_t> symbols) {
@@ -302,40 +341,25 @@ void Session::resize(std::span<const std::int64_t> symbols) {
                                              : "session: every symbol needs its number");
     }
   }
-  if (!symbols_.empty() && std::equal(symbols.begin(), symbols.end(), symbols_.begin())) return;
+  if (resolved_ && std::equal(symbols.begin(), symbols.end(), symbols_.begin())) return;
   symbols_.assign(symbols.begin(), symbols.end());
   resolve();
 }
 
 // Shapes and pointers of every tensor, then every kernel's arguments.
 void Session::resolve() {
-  for (std::size_t v = 0; v < used_.size(); ++v) {
-    const Value& value = graph_->values()[v];
-    if (!used_[v] || value.storage != static_cast<ValueId>(v)) continue;
-    const auto dims = extents(value.shape, symbols_);
-    tensors_[v] = TensorView::contiguous_over(
-        data_[v], value.dtype, std::span(dims).first(static_cast<std::size_t>(value.shape.rank())));
-  }
+  resolved_ = false;
+  look(symbols_, tensors_);
   for (Step& step : steps_) {
-    const Node& node = graph_->node(step.node);
-    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      step.inputs[i] =
-          node.inputs[i] == ValueId::none ? TensorView{} : tensors_[slot(node.inputs[i])];
-    }
-    if (node.op->aliases) {
-      tensors_[slot(node.outputs[0])] =
-          node.op->view == nullptr ? step.inputs[0] : node.op->view(node, step.inputs[0], symbols_);
-    }
-    for (std::size_t o = 0; o < node.outputs.size(); ++o) {
-      step.outputs[o] = tensors_[slot(node.outputs[o])];
-    }
+    step.take(graph_->node(step.node), tensors_);
     if (step.kernel) step.kernel->prepare({step.inputs, step.outputs, step.scratch});
   }
+  resolved_ = true;
 }
 
 const TensorView& Session::tensor(ValueId id) const {
   (void)graph_->value(id);
-  if (!tensors_[slot(id)].present()) {
+  if (!resolved_ || !tensors_[slot(id)].present()) {
     throw Error(ErrorKind::invalid, "session: value " + graph_->shape_text(id) +
                                         " was not fetched, or the session has no shapes yet");
   }
@@ -343,8 +367,8 @@ const TensorView& Session::tensor(ValueId id) const {
 }
 
 void Session::run() {
-  if (symbols_.size() != options_.bounds.size()) {
-    throw Error(ErrorKind::invalid, "session: run before resize");
+  if (!resolved_) {
+    throw Error(ErrorKind::invalid, "session: run before a resize that succeeded");
   }
   kernels::Workers& workers = *options_.workers;
   if (!options_.profile) {

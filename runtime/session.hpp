@@ -13,6 +13,7 @@
 namespace attn::runtime {
 
 struct OpDef;
+struct MemoryBlock;
 class Kernel;
 
 /// Memory for a weight, or for a state that is to be shared. The caller keeps it alive.
@@ -52,8 +53,8 @@ struct MemoryReport {
 /// the session.
 class Session {
  public:
-  /// Throws Error(invalid) on a weight without a binding or a bound that is missing, Error(memory)
-  /// if the arena cannot be had.
+  /// Throws Error(invalid) on a weight without a binding, a binding of something else than a weight
+  /// or a state, or a bound that is missing or negative, Error(memory) if the arena cannot be had.
   Session(const Graph& graph, std::span<const ValueId> fetches, std::span<const Binding> bindings,
           SessionOptions options);
   ~Session();
@@ -61,13 +62,15 @@ class Session {
   Session& operator=(Session&&) = delete;
 
   /// Gives every symbol its number; needed before the first run of a graph that has symbols. Throws
-  /// Error(invalid) on a number that is negative or above its bound.
+  /// Error(invalid) on a number that is negative or above its bound (the session then stays as it
+  /// was), or too small for a node (the session then has no shapes until a resize succeeds).
   void resize(std::span<const std::int64_t> symbols);
 
   /// The tensor of an input (to be filled), a fetched value or a state, in the present shapes.
   [[nodiscard]] const TensorView& tensor(ValueId id) const;
 
-  /// Runs every node once. Throws what a kernel throws on data it cannot compute with.
+  /// Runs every node once. Throws what a kernel throws on data it cannot compute with, and
+  /// Error(invalid) where there are no shapes yet.
   void run();
 
   /// Sets all states of this session to zero.
@@ -91,9 +94,10 @@ class Session {
   void bind_kernels();
   void bind_memory(std::span<const Binding> bindings);
   void plan();
-  void place();
+  void plan_scratch(std::vector<MemoryBlock>& blocks);
+  [[nodiscard]] bool may_take_over(const Node& node, std::size_t i) const;
+  void look(std::span<const std::int64_t> symbols, std::vector<TensorView>& views) const;
   void resolve();
-  [[nodiscard]] std::vector<TensorView> shapes_at_bounds() const;
   [[nodiscard]] std::size_t bytes_at_bounds(ValueId id) const;
 
   const Graph* graph_;
@@ -104,6 +108,7 @@ class Session {
   std::vector<std::byte*> data_;     ///< by value that is its own storage
   std::vector<TensorView> tensors_;  ///< by value, in the present shapes
   std::vector<std::int64_t> symbols_;
+  bool resolved_ = false;  ///< tensors_ and the kernels are those of symbols_
   Memory arena_, states_;
   std::vector<Memory> constants_;
   MemoryReport memory_;

@@ -34,7 +34,10 @@ std::vector<ValueType> infer(const InferContext& c) {
               "widths do not divide into " + std::to_string(a.heads) + " and " +
                   std::to_string(a.kv_heads) + " heads");
   }
-  if (c.has(3)) c.require(c.shape(3) == Shape{q[-2], k[-2]}, "the mask is [n, m]");
+  if (c.has(3)) {
+    c.require_number(3);
+    c.require(c.shape(3) == Shape{q[-2], k[-2]}, "the mask is [n, m]");
+  }
   const Shape outer = q.first(rank - 2);
   const Dim width = one_head ? v[-1] : Dim(v[-1].extent / a.kv_heads * a.heads);
   return {{c.dtype(0), outer.with(q[-2]).with(width)},
@@ -168,12 +171,12 @@ const OpDef attention_op{.name = "attention",
                          .infer = infer,
                          .bind = make_kernel<AttentionKernel>,
                          .gradient = gradient,
-                         .strided = 0b111,
+                         .strided_rows = 0b111,
                          .optional = 0b110};
 const OpDef attention_backward_op{.name = "attention_backward",
                                   .infer = infer_backward,
                                   .bind = make_kernel<AttentionBackwardKernel>,
-                                  .strided = 0b111};
+                                  .strided_rows = 0b111};
 
 AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
                           AttentionAttributes attributes, ValueId mask) {

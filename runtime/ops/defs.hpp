@@ -15,7 +15,7 @@ extern const OpDef unary_op, unary_backward_op;
 extern const OpDef binary_op;
 extern const OpDef affine_op;
 extern const OpDef reduce_op, broadcast_op;
-extern const OpDef sum_columns_op;
+extern const OpDef sum_columns_op, repeat_rows_op;
 extern const OpDef dot_op, scaled_by_op;
 extern const OpDef gather_op, scatter_add_op;
 extern const OpDef copy_op, transpose_op, slice_op, reshape_op, pad_op;

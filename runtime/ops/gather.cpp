@@ -69,18 +69,20 @@ class ScatterAddKernel final : public Kernel {
     cols_ = o.inputs[0].dim(1);
     dy_ = o.inputs[0].as<const T>();
     ids_ = o.inputs[1].as<const std::int32_t>();
+    rows_ = o.outputs[0].dim(0);
     elements_ = o.outputs[0].elements();
     dtable_ = o.outputs[0].as<T>();
   }
-  // the forward pass has checked the ids
+  // the gather itself need not be part of the session, so the ids are checked here as well
   void run(kernels::Workers& workers) override {
+    check_ids(count_, ids_, rows_);
     std::fill(dtable_, dtable_ + elements_, T{0});
     kernels::scatter_add_rows(isa_, workers, count_, cols_, dy_, ids_, dtable_);
   }
 
  private:
   kernels::Isa isa_;
-  kernels::index_t count_ = 0, cols_ = 0, elements_ = 0;
+  kernels::index_t rows_ = 0, count_ = 0, cols_ = 0, elements_ = 0;
   const T* dy_ = nullptr;
   const std::int32_t* ids_ = nullptr;
   T* dtable_ = nullptr;

@@ -12,7 +12,9 @@ std::vector<ValueType> infer(const InferContext& c) {
   const Shape& x = c.shape(0);
   c.require(x.rank() >= 1, "x needs a dimension");
   for (const std::size_t i : {1U, 2U}) {
-    if (c.has(i)) c.require(c.shape(i) == Shape{x[-1]}, "gamma and beta are one row");
+    if (!c.has(i)) continue;
+    c.require_number(i);
+    c.require(c.shape(i) == Shape{x[-1]}, "gamma and beta are one row");
   }
   const Shape rows = x.first(x.rank() - 1);
   return {{c.dtype(0), x}, {c.dtype(0), rows}, {c.dtype(0), rows}};

@@ -28,8 +28,8 @@ std::vector<ValueType> infer(const InferContext& c) {
   c.require(a.rank() >= 2 && b.rank() >= 2, "operands need two dimensions");
   Shape out;
   if (attributes.flatten) {
-    c.require(attributes.transpose_a && !attributes.transpose_b && a.rank() == b.rank() &&
-                  a.first(a.rank() - 1) == b.first(b.rank() - 1),
+    c.require(attributes.transpose_a && !attributes.transpose_b && a.rank() > 2 &&
+                  a.rank() == b.rank() && a.first(a.rank() - 1) == b.first(b.rank() - 1),
               "flattened operands are a transposed and b, with the same rows");
     out = Shape{a[-1], b[-1]};
   } else {
@@ -121,13 +121,13 @@ class MatmulKernel final : public Kernel {
       if (existing.impl == impl_) return existing.data();
     }
     const std::size_t bytes = impl_->packed_bytes(problem, isa_);
-    Packed& fresh = packed_.emplace_back();
-    fresh.impl = impl_;
+    Packed fresh{impl_, {}};
     if (bytes > 0) {
       fresh.bytes.resize(bytes + 64);
       if constexpr (std::is_same_v<T, float>) impl_->pack(problem, isa_, args_.b, fresh.data());
     }
-    return fresh.data();
+    packed_.push_back(std::move(fresh));
+    return packed_.back().data();
   }
 
   [[nodiscard]] kernels::MatmulArgs<T> arguments(const Operands& o) const {
@@ -184,7 +184,8 @@ class MatmulKernel final : public Kernel {
 void gradient(GradientContext& c) {
   const auto& attributes = c.attributes<MatmulAttributes>();
   if (attributes.activation || attributes.flatten) {
-    throw Error(ErrorKind::invalid, "matmul: no gradient through a fused activation");
+    throw Error(ErrorKind::invalid,
+                "matmul: no gradient through a fused activation or the gradient of a projection");
   }
   Graph& graph = c.graph;
   const ValueId g = c.arrived(0), a = c.input(0), b = c.input(1);

@@ -11,7 +11,10 @@ std::vector<ValueType> infer(const InferContext& c) {
   c.require_number(0);
   const Shape& x = c.shape(0);
   c.require(x.rank() >= 1, "x needs a dimension");
-  if (c.has(1)) c.require(c.shape(1) == Shape{x[-1]}, "gamma is one row");
+  if (c.has(1)) {
+    c.require_number(1);
+    c.require(c.shape(1) == Shape{x[-1]}, "gamma is one row");
+  }
   return {{c.dtype(0), x}, {c.dtype(0), x.first(x.rank() - 1)}};
 }
 

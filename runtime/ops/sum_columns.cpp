@@ -3,6 +3,8 @@
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
 
+#include <algorithm>
+
 namespace attn::runtime {
 namespace {
 
@@ -34,10 +36,37 @@ class SumColumnsKernel final : public Kernel {
   T* y_ = nullptr;
 };
 
-// every row of x gets the one row of the gradient: 0 · x + g
+// repeat_rows: g [cols] and x [.., cols] (for its shape) → g in every row of [.., cols]
+std::vector<ValueType> infer_repeat(const InferContext& c) {
+  c.require_number(0);
+  c.require(c.shape(1).rank() >= 1 && c.shape(0) == Shape{c.shape(1)[-1]},
+            "the gradient has another shape");
+  return {{c.dtype(0), c.shape(1)}};
+}
+
+template <class T>
+class RepeatRowsKernel final : public Kernel {
+ public:
+  explicit RepeatRowsKernel(const BindContext& /*context*/) {}
+
+  void prepare(const Operands& o) override {
+    rows_ = o.outputs[0].rows();
+    cols_ = o.outputs[0].cols();
+    g_ = o.inputs[0].as<const T>();
+    dx_ = o.outputs[0].as<T>();
+  }
+  void run(kernels::Workers& /*workers*/) override {
+    for (kernels::index_t r = 0; r < rows_; ++r) std::copy(g_, g_ + cols_, dx_ + r * cols_);
+  }
+
+ private:
+  kernels::index_t rows_ = 0, cols_ = 0;
+  const T* g_ = nullptr;
+  T* dx_ = nullptr;
+};
+
 void gradient(GradientContext& c) {
-  const ValueId zeros = affine(c.graph, c.input(0), 0, 0);
-  c.give(0, add(c.graph, zeros, c.arrived(0)));
+  c.give(0, c.graph.apply(repeat_rows_op, {c.arrived(0), c.input(0)}));
 }
 
 }  // namespace
@@ -46,6 +75,8 @@ const OpDef sum_columns_op{.name = "sum_columns",
                            .infer = infer,
                            .bind = make_kernel<SumColumnsKernel>,
                            .gradient = gradient};
+const OpDef repeat_rows_op{
+    .name = "repeat_rows", .infer = infer_repeat, .bind = make_kernel<RepeatRowsKernel>};
 
 ValueId sum_columns(Graph& graph, ValueId x) { return graph.apply(sum_columns_op, {x}); }
 

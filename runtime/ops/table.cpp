@@ -22,6 +22,7 @@ std::span<const OpDef* const> all_ops() noexcept {
                                     &reduce_op,
                                     &broadcast_op,
                                     &sum_columns_op,
+                                    &repeat_rows_op,
                                     &dot_op,
                                     &scaled_by_op,
                                     &gather_op,

@@ -25,6 +25,11 @@ struct SliceAttributes {
   [[nodiscard]] std::int64_t first(std::int64_t extent) const {
     return from_end ? extent - length : start;
   }
+  void check(std::int64_t extent) const {
+    if (first(extent) >= 0) return;
+    throw Error(ErrorKind::invalid,
+                "slice: the last " + std::to_string(length) + " of " + std::to_string(extent));
+  }
 };
 
 struct ReshapeAttributes {
@@ -60,9 +65,10 @@ std::vector<ValueType> infer_slice(const InferContext& c) {
   Shape shape = c.shape(0);
   c.require(slice.dim >= 0 && slice.dim < shape.rank(), "no such dimension");
   c.require(slice.from_end || !shape[slice.dim].symbolic(), "the dimension is not constant");
+  c.require(slice.length >= 0, "a slice of " + std::to_string(slice.length));
   if (!shape[slice.dim].symbolic()) {
     const std::int64_t extent = shape[slice.dim].extent, start = slice.first(extent);
-    c.require(start >= 0 && slice.length >= 0 && start <= extent && slice.length <= extent - start,
+    c.require(start >= 0 && start <= extent && slice.length <= extent - start,
               "a slice of " + std::to_string(slice.length) + " from " + std::to_string(start) +
                   " does not lie in " + std::to_string(extent));
   }
@@ -74,13 +80,10 @@ TensorView view_slice(const Node& node, const TensorView& base,
                       std::span<const std::int64_t> /*symbols*/) {
   const auto& slice = *std::any_cast<SliceAttributes>(&node.attributes);
   const std::int64_t start = slice.first(base.dim(slice.dim));
-  if (start < 0) {
-    throw Error(ErrorKind::invalid, "slice: the last " + std::to_string(slice.length) + " of " +
-                                        std::to_string(base.dim(slice.dim)));
-  }
   TensorView view = base;
   view.dims[static_cast<std::size_t>(slice.dim)] = slice.length;
-  if (view.data != nullptr) {
+  if (view.data != nullptr) {  // a place in memory, not a question about shapes
+    slice.check(base.dim(slice.dim));
     view.data = static_cast<std::byte*>(view.data) +
                 static_cast<std::size_t>(start * base.stride(slice.dim)) * dtype_size(base.dtype);
   }
@@ -93,14 +96,15 @@ void gradient_slice(GradientContext& c) {
 
 std::vector<ValueType> infer_reshape(const InferContext& c) {
   const Shape& shape = c.attributes<ReshapeAttributes>().shape;
-  const auto split = [](const Shape& s) {
+  const auto split = [&](const Shape& s) {
     std::vector<Dim> symbols;
     std::int64_t product = 1;
     for (const Dim dim : s.dims()) {
       if (dim.symbolic()) {
         symbols.push_back(dim);
       } else {
-        product *= dim.extent;
+        c.require(dim.extent >= 0 && !__builtin_mul_overflow(product, dim.extent, &product),
+                  "no such shape");
       }
     }
     return std::pair(symbols, product);
@@ -176,6 +180,7 @@ class PadKernel final : public Kernel {
   void prepare(const Operands& o) override {
     from_ = o.inputs[0];
     to_ = o.outputs[0];
+    slice_.check(to_.dim(slice_.dim));  // the slice itself need not be part of the session
   }
 
   void run(kernels::Workers& /*workers*/) override {
@@ -227,8 +232,7 @@ const OpDef copy_op{.name = "copy",
                     .infer = infer_copy,
                     .bind = make<CopyKernel>,
                     .gradient = gradient_copy,
-                    .strided = 0b1,
-                    .strided_any_rank = true};
+                    .strided_any = true};
 const OpDef pad_op{.name = "pad", .infer = infer_pad, .bind = make<PadKernel>};
 
 ValueId copy(Graph& graph, ValueId x) { return graph.apply(copy_op, {x}); }
