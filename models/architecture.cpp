@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "models/architectures.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,8 +22,8 @@ const Architecture& find_architecture(std::string_view name, bool from_file) {
     known += (known.empty() ? "" : ", ") + std::string(architecture->name);
   }
   throw Error(from_file ? ErrorKind::invalid : ErrorKind::usage,
-              (from_file ? "metadata 'attn.architecture' is '" : "unknown architecture '") +
-                  std::string(name) + "'" + (from_file ? ", which is none of " : "; there are ") +
+              (from_file ? "metadata 'attn.architecture' is " : "unknown architecture ") +
+                  runtime::quote(name) + (from_file ? ", which is none of " : "; there are ") +
                   known);
 }
 
@@ -34,7 +35,8 @@ const Dims& required_shape(const Shapes& have, std::string_view name, std::size_
   const Dims& shape = found->second;
   if (shape.size() != rank ||
       std::any_of(shape.begin(), shape.end(), [](auto d) { return d < 1; })) {
-    throw Error(ErrorKind::invalid, "tensor '" + std::string(name) + "' needs " +
+    throw Error(ErrorKind::invalid, "tensor '" + std::string(name) + "' has shape " +
+                                        runtime::shape_text(shape) + ", but needs " +
                                         std::to_string(rank) + " dimensions of at least 1");
   }
   return shape;
@@ -43,18 +45,18 @@ const Dims& required_shape(const Shapes& have, std::string_view name, std::size_
 void refuse_unknown(const Metadata& parameters, std::span<const std::string_view> known) {
   for (const auto& [key, value] : parameters.all()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw Error(ErrorKind::usage, "unknown parameter '" + key + "'");
+      throw Error(ErrorKind::usage, "unknown parameter " + runtime::quote(key));
     }
   }
 }
 
 std::int64_t size_parameter(const Metadata& parameters, std::string_view key, std::int64_t low) {
   constexpr std::int64_t limit = 1 << 20;  // a million: far above any model's width
-  try {
-    return parameters.integer(key, low, limit);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::usage, error.what());
-  }
+  return parameters.integer(key, low, limit);
+}
+
+void take_scale(const Metadata& parameters, Metadata& metadata) {
+  if (parameters.scale()) metadata.set("attn.scale", parameters.text("attn.scale"));
 }
 
 runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> specs,

@@ -72,9 +72,13 @@ struct Architecture {
 /// Throws Error(usage) for a parameter of create() that is not among `known`.
 void refuse_unknown(const Metadata& parameters, std::span<const std::string_view> known);
 
-/// A whole-number parameter of create() in 1..limit; Error(usage) otherwise.
+/// A whole-number parameter of create() from `low` to a million; Error(usage) otherwise.
 [[nodiscard]] std::int64_t size_parameter(const Metadata& parameters, std::string_view key,
                                           std::int64_t low = 1);
+
+/// Takes attn.scale over into a new model's metadata, if the parameters have it; Error(usage) if it
+/// is no number.
+void take_scale(const Metadata& parameters, Metadata& metadata);
 
 /// Declares the weight `name` in the graph with its shape from the specs.
 runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> specs,

@@ -1,22 +1,32 @@
 #include "models/metadata.hpp"
 
-#include "attn/error.hpp"
 #include "runtime/formats/json.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 namespace attn::models {
 
 using runtime::Json;
+using runtime::quote;
+
+Metadata Metadata::parameters(std::map<std::string, std::string> values) {
+  Metadata parameters(std::move(values));
+  parameters.kind_ = ErrorKind::usage;
+  return parameters;
+}
+
+std::string Metadata::field(std::string_view key) const {
+  return (kind_ == ErrorKind::usage ? "parameter '" : "metadata '") + std::string(key) + "'";
+}
 
 bool Metadata::has(std::string_view key) const { return values_.contains(std::string(key)); }
 
 const std::string& Metadata::text(std::string_view key) const {
   const auto found = values_.find(std::string(key));
-  if (found == values_.end()) {
-    throw Error(ErrorKind::invalid, "metadata '" + std::string(key) + "' is missing");
-  }
+  if (found == values_.end()) throw Error(kind_, field(key) + " is missing");
   return found->second;
 }
 
@@ -25,34 +35,34 @@ std::int64_t Metadata::integer(std::string_view key, std::int64_t low, std::int6
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc{} || end != value.data() + value.size() || number < low || number > high) {
-    throw Error(ErrorKind::invalid, "metadata '" + std::string(key) + "' is '" + value +
-                                        "', not a whole number in " + std::to_string(low) + ".." +
-                                        std::to_string(high));
+    throw Error(kind_, field(key) + " is " + quote(value) + ", not a whole number in " +
+                           std::to_string(low) + ".." + std::to_string(high));
   }
   return number;
 }
 
-std::optional<double> Metadata::number(std::string_view key) const {
+std::optional<double> Metadata::scale() const {
+  constexpr std::string_view key = "attn.scale";
+  constexpr double limit = std::numeric_limits<float>::max();  // it multiplies floats
   if (!has(key)) return std::nullopt;
   const std::string& value = text(key);
   double number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || !std::isfinite(number)) {
-    throw Error(ErrorKind::invalid,
-                "metadata '" + std::string(key) + "' is '" + value + "', not a finite number");
+  if (error != std::errc{} || end != value.data() + value.size() || !(std::fabs(number) <= limit)) {
+    throw Error(kind_, field(key) + " is " + quote(value) + ", not a finite number");
   }
   return number;
 }
 
 std::vector<std::string> Metadata::strings(std::string_view key) const {
-  const std::string field = "metadata '" + std::string(key) + "'";
-  const Json list = runtime::parse_json(text(key), field);
+  const std::string where = field(key);
+  const Json list = runtime::parse_json(text(key), where);
   if (!list.is_array()) {
-    throw Error(ErrorKind::invalid, field + " is " + runtime::json_text(list) + ", not a list");
+    throw Error(kind_, where + " is " + runtime::json_text(list) + ", not a list");
   }
   std::vector<std::string> strings;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    strings.push_back(runtime::json_string(list[i], field + "[" + std::to_string(i) + "]"));
+    strings.push_back(runtime::json_string(list[i], where + "[" + std::to_string(i) + "]"));
   }
   return strings;
 }
@@ -61,8 +71,8 @@ std::string Metadata::sentence(std::string_view key) const {
   if (!has(key)) return {};
   const std::string& value = text(key);
   if (!value.starts_with('"')) return value;
-  const std::string field = "metadata '" + std::string(key) + "'";
-  return runtime::json_string(runtime::parse_json(value, field), field);
+  const std::string where = field(key);
+  return runtime::json_string(runtime::parse_json(value, where), where);
 }
 
 std::string to_json(const std::vector<std::string>& strings) { return Json(strings).dump(); }

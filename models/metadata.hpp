@@ -1,5 +1,7 @@
 #pragma once
 
+#include "attn/error.hpp"
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -10,11 +12,12 @@
 namespace attn::models {
 
 /// A model's metadata: strings by key, as the container holds them, with typed access. Every error
-/// is Error(invalid) and names key and value.
+/// is Error(invalid) and names key and value; of the parameters of a new model, Error(usage).
 class Metadata {
  public:
   Metadata() = default;
   explicit Metadata(std::map<std::string, std::string> values) : values_(std::move(values)) {}
+  [[nodiscard]] static Metadata parameters(std::map<std::string, std::string> values);
 
   [[nodiscard]] const std::map<std::string, std::string>& all() const noexcept { return values_; }
   [[nodiscard]] bool has(std::string_view key) const;
@@ -24,15 +27,18 @@ class Metadata {
   /// A whole number in [low, high].
   [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t low,
                                      std::int64_t high) const;
-  /// A finite number, or none if the key is absent.
-  [[nodiscard]] std::optional<double> number(std::string_view key) const;
+  /// attn.scale: a finite number that a float holds, or none if the key is absent.
+  [[nodiscard]] std::optional<double> scale() const;
   /// A JSON list of strings.
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;
   /// A JSON string, or text as it stands; empty if the key is absent.
   [[nodiscard]] std::string sentence(std::string_view key) const;
 
  private:
+  [[nodiscard]] std::string field(std::string_view key) const;
+
   std::map<std::string, std::string> values_;
+  ErrorKind kind_ = ErrorKind::invalid;
 };
 
 /// A JSON text for metadata.

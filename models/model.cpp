@@ -9,6 +9,8 @@
 
 #include <array>
 #include <cmath>
+#include <new>
+#include <stdexcept>
 
 namespace attn {
 
@@ -51,14 +53,17 @@ class Model::Impl {
   }
 
   // One dimension more than the architecture's input has says that there is a batch.
-  Runner& runner_for(std::span<const Input> inputs) {
-    if (!architecture->batches || inputs.empty()) return runner(false);
-    Runner& plain = runner(false);
-    const auto rank = static_cast<std::size_t>(plain.graph().value(plain.inputs()[0]).shape.rank());
-    return runner(inputs[0].shape.size() == rank + 1);
+  bool batched(std::size_t rank) {
+    if (!architecture->batches) return false;
+    const Runner& plain = runner(false);
+    return rank == plain.graph().value(plain.inputs()[0]).shape.dims().size() + 1;
   }
 
-  [[nodiscard]] Dims sample_symbols(const Runner& plain) const;
+  Runner& runner_for(std::span<const Input> inputs) {
+    return runner(!inputs.empty() && batched(inputs[0].shape.size()));
+  }
+
+  [[nodiscard]] Dims sample_shape() const;
 
   const Architecture* architecture;
   std::string name;
@@ -83,6 +88,19 @@ void check(const Options& options) {
   }
 }
 
+// What the library throws is attn::Error and nothing else: memory that the standard library could
+// not get becomes one.
+template <class Body>
+auto errors_of_ours(Body&& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorKind::memory, "not enough memory");
+  } catch (const std::length_error&) {
+    throw Error(ErrorKind::memory, "not enough memory: more elements than can be counted");
+  }
+}
+
 // Adds what is being read to the message of an error inside it.
 template <class Body>
 auto naming(const std::string& what, Body&& body) {
@@ -99,6 +117,11 @@ Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
+
+Model::Impl& Model::self() const {
+  if (!impl_) throw Error(ErrorKind::usage, "this model was moved from");
+  return *impl_;
+}
 
 namespace {
 
@@ -126,37 +149,59 @@ Opened read_model(const runtime::Safetensors& file, bool verify) {
 
 }  // namespace
 
+namespace {
+
+// Whatever is wrong with the parameters of a new model is the caller's doing.
+models::Created created_by(const Architecture& kind, const Metadata& parameters) {
+  try {
+    return kind.create(parameters);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::usage, error.what());
+  }
+}
+
+}  // namespace
+
 Model Model::open(const std::filesystem::path& path, const Options& options) {
-  check(options);
-  kernels::IsaChoice isa = kernels::choose_isa(options.isa);
-  Opened o = read_model(runtime::Safetensors::open(path), options.verify);
-  return naming(path.string(), [&] {
-    return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata), std::move(o.specs),
-                                        std::move(o.weights), options, std::move(isa)));
+  return errors_of_ours([&] {
+    check(options);
+    kernels::IsaChoice isa = kernels::choose_isa(options.isa);
+    Opened o = read_model(runtime::Safetensors::open(path), options.verify);
+    return naming(path.string(), [&] {
+      return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata),
+                                          std::move(o.specs), std::move(o.weights), options,
+                                          std::move(isa)));
+    });
   });
 }
 
 Model Model::from_memory(std::span<const std::byte> bytes, const std::string& name,
                          const Options& options) {
-  check(options);
-  kernels::IsaChoice isa = kernels::choose_isa(options.isa);
-  Opened o = read_model(runtime::Safetensors::from_memory(bytes, name), options.verify);
-  return naming(name, [&] {
-    return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata), std::move(o.specs),
-                                        std::move(o.weights), options, std::move(isa)));
+  return errors_of_ours([&] {
+    check(options);
+    kernels::IsaChoice isa = kernels::choose_isa(options.isa);
+    Opened o = read_model(runtime::Safetensors::from_memory(bytes, name), options.verify);
+    return naming(name, [&] {
+      return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata),
+                                          std::move(o.specs), std::move(o.weights), options,
+                                          std::move(isa)));
+    });
   });
 }
 
 Model Model::create(std::string_view architecture,
                     const std::map<std::string, std::string>& parameters, std::uint64_t seed,
                     const Options& options) {
-  check(options);
-  kernels::IsaChoice isa = kernels::choose_isa(options.isa);
-  const Architecture& kind = models::find_architecture(architecture, false);
-  models::Created created = kind.create(Metadata(parameters));
-  Weights weights = Weights::random(created.weights, seed);
-  return Model(std::make_unique<Impl>(kind, std::move(created.metadata), std::move(created.weights),
-                                      std::move(weights), options, std::move(isa)));
+  return errors_of_ours([&] {
+    check(options);
+    kernels::IsaChoice isa = kernels::choose_isa(options.isa);
+    const Architecture& kind = models::find_architecture(architecture, false);
+    models::Created created = created_by(kind, Metadata::parameters(parameters));
+    Weights weights = Weights::random(created.weights, seed);
+    return Model(std::make_unique<Impl>(kind, std::move(created.metadata),
+                                        std::move(created.weights), std::move(weights), options,
+                                        std::move(isa)));
+  });
 }
 
 std::vector<std::string> Model::architectures() {
@@ -165,14 +210,12 @@ std::vector<std::string> Model::architectures() {
   return names;
 }
 
-const std::string& Model::architecture() const noexcept { return impl_->name; }
+const std::string& Model::architecture() const { return self().name; }
 
-const std::map<std::string, std::string>& Model::metadata() const noexcept {
-  return impl_->metadata.all();
-}
+const std::map<std::string, std::string>& Model::metadata() const { return self().metadata.all(); }
 
 std::vector<PortInfo> Model::inputs() const {
-  const Runner& runner = impl_->runner(false);
+  const Runner& runner = self().runner(false);
   std::vector<PortInfo> ports;
   for (const runtime::ValueId id : runner.inputs()) {
     const runtime::Value& value = runner.graph().value(id);
@@ -187,7 +230,7 @@ std::vector<PortInfo> Model::inputs() const {
 }
 
 std::vector<PortInfo> Model::outputs() const {
-  const Runner& runner = impl_->runner(false);
+  const Runner& runner = self().runner(false);
   std::vector<PortInfo> ports;
   for (const runtime::Output& output : runner.graph().outputs()) {
     PortInfo& port = ports.emplace_back();
@@ -200,135 +243,152 @@ std::vector<PortInfo> Model::outputs() const {
 }
 
 std::span<const Output> Model::run(std::span<const Input> inputs) {
-  return impl_->runner_for(inputs).run(inputs);
+  Impl& impl = self();
+  return errors_of_ours([&] { return impl.runner_for(inputs).run(inputs); });
 }
 
-const std::vector<std::string>& Model::vocabulary() const noexcept {
-  return impl_->vocabulary.words();
-}
+const std::vector<std::string>& Model::vocabulary() const { return self().vocabulary.words(); }
 
 std::vector<std::int32_t> Model::encode(std::string_view sentence) const {
-  if (impl_->vocabulary.words().empty()) {
-    throw Error(ErrorKind::usage, "a " + impl_->name + " model has no vocabulary");
+  if (self().vocabulary.words().empty()) {
+    throw Error(ErrorKind::usage, "a " + self().name + " model has no vocabulary");
   }
-  return impl_->vocabulary.encode(sentence);
+  return self().vocabulary.encode(sentence);
 }
 
 std::vector<std::string> Model::words(std::string_view sentence) {
   return models::split_words(sentence);
 }
 
-const std::string& Model::sentence() const noexcept { return impl_->sentence; }
-const std::vector<std::string>& Model::size_words() const noexcept { return impl_->size_words; }
+const std::string& Model::sentence() const { return self().sentence; }
+const std::vector<std::string>& Model::size_words() const { return self().size_words; }
 
 TrainResult Model::train(const SizeLossTask& task, const TrainOptions& options) {
-  if (impl_->architecture->name != "size_loss_attention") {
-    throw Error(ErrorKind::usage,
-                "the size-loss task trains a size_loss_attention model, not " + impl_->name);
-  }
-  if (options.epochs < 0) {
-    throw Error(ErrorKind::usage, "epochs: " + std::to_string(options.epochs) + " is below 0");
-  }
-  if (!std::isfinite(options.learning_rate) || options.learning_rate <= 0) {
-    throw Error(ErrorKind::usage, "learning rate: " + std::to_string(options.learning_rate) +
-                                      " is not a number above 0");
-  }
-  const std::string& sentence = task.sentence.empty() ? impl_->sentence : task.sentence;
-  const auto& size_words = task.size_words.empty() ? impl_->size_words : task.size_words;
-  const models::SizeLossData data =
-      models::prepare_size_loss(impl_->vocabulary, sentence, size_words);
+  Impl& impl = self();
+  return errors_of_ours([&] {
+    if (impl.architecture->name != "size_loss_attention") {
+      throw Error(ErrorKind::usage,
+                  "the size-loss task trains a size_loss_attention model, not " + impl.name);
+    }
+    if (options.epochs < 0) {
+      throw Error(ErrorKind::usage, "epochs: " + std::to_string(options.epochs) + " is below 0");
+    }
+    if (!std::isfinite(options.learning_rate) || options.learning_rate <= 0) {
+      throw Error(ErrorKind::usage, "learning rate: " + std::to_string(options.learning_rate) +
+                                        " is not a number above 0");
+    }
+    const std::string& sentence = task.sentence.empty() ? impl.sentence : task.sentence;
+    const auto& size_words = task.size_words.empty() ? impl.size_words : task.size_words;
+    const models::SizeLossData data =
+        models::prepare_size_loss(impl.vocabulary, sentence, size_words);
 
-  Weights trained = impl_->weights.writable_copy();
-  TrainResult result = models::train_size_loss(impl_->metadata, impl_->specs, trained, data,
-                                               options, impl_->session_options);
-  for (std::unique_ptr<Runner>& runner : impl_->runners) runner.reset();
-  impl_->weights = std::move(trained);
-  impl_->metadata.set("attn.sentence", models::to_json(sentence));
-  impl_->metadata.set("attn.size_words", models::to_json(size_words));
-  const std::string learned = sentence;
-  const std::vector<std::string> learned_words = size_words;
-  impl_->sentence = learned;
-  impl_->size_words = learned_words;
-  return result;
+    Weights trained = impl.weights.writable_copy();
+    TrainResult result = models::train_size_loss(impl.metadata, impl.specs, trained, data, options,
+                                                 impl.session_options);
+    Metadata metadata = impl.metadata;
+    metadata.set("attn.sentence", models::to_json(sentence));
+    metadata.set("attn.size_words", models::to_json(size_words));
+    std::string learned = sentence;
+    std::vector<std::string> learned_words = size_words;
+    // from here on nothing throws: the model is the old one or the new one
+    for (std::unique_ptr<Runner>& runner : impl.runners) runner.reset();
+    impl.weights = std::move(trained);
+    impl.metadata = std::move(metadata);
+    impl.sentence = std::move(learned);
+    impl.size_words = std::move(learned_words);
+    return result;
+  });
 }
 
 void Model::save(const std::filesystem::path& path) const {
   std::vector<runtime::TensorEntry> entries;
-  for (const WeightSpec& spec : impl_->specs) {
-    const Weights::Tensor& tensor = impl_->weights.all().find(spec.name)->second;
+  for (const WeightSpec& spec : self().specs) {
+    const Weights::Tensor& tensor = self().weights.all().find(spec.name)->second;
     entries.push_back({spec.name, runtime::DType::f32, tensor.shape,
                        std::as_bytes(std::span(tensor.data, tensor.elements()))});
   }
-  runtime::write_safetensors(path, impl_->metadata.all(), entries);
+  runtime::write_safetensors(path, self().metadata.all(), entries);
 }
 
-// The numbers of the symbols for the sample input; 1 where there is none.
-Dims Model::Impl::sample_symbols(const Runner& plain) const {
-  Dims symbols(plain.graph().symbols().size(), 1);
-  const runtime::Shape& shape = plain.graph().value(plain.inputs()[0]).shape;
-  const auto learn = [&](int dim, std::size_t extent) {
-    if (dim < shape.rank() && shape[dim].symbolic()) {
-      symbols[static_cast<std::size_t>(shape[dim].symbol)] =
-          std::max<std::int64_t>(1, static_cast<std::int64_t>(extent));
-    }
-  };
+// The shape of the sample input, or of the model's sentence; empty where there is none.
+Dims Model::Impl::sample_shape() const {
+  Dims shape;
   if (metadata.has("attn.sample_input")) {
     runtime::Json sample =
         runtime::parse_json(metadata.text("attn.sample_input"), "metadata 'attn.sample_input'");
     if (sample.is_object() && !sample.empty()) sample = runtime::Json(*sample.begin());
-    for (int dim = 0; sample.is_array() && !sample.empty(); ++dim) {
-      learn(dim, sample.size());
+    while (sample.is_array() && !sample.empty()) {
+      shape.push_back(static_cast<std::int64_t>(sample.size()));
       sample = runtime::Json(sample.front());
     }
   } else if (!sentence.empty()) {
-    learn(0, models::split_words(sentence).size());
+    shape.push_back(static_cast<std::int64_t>(models::split_words(sentence).size()));
+  }
+  return shape;
+}
+
+namespace {
+
+// The numbers of the symbols where the first input has that shape; 1 for those it does not tell.
+Dims symbols_for(const Runner& runner, const Dims& shape) {
+  Dims symbols(runner.graph().symbols().size(), 1);
+  const runtime::Shape& input = runner.graph().value(runner.inputs()[0]).shape;
+  for (int d = 0; d < input.rank() && static_cast<std::size_t>(d) < shape.size(); ++d) {
+    if (!input[d].symbolic()) continue;
+    symbols[static_cast<std::size_t>(input[d].symbol)] =
+        std::max<std::int64_t>(1, shape[static_cast<std::size_t>(d)]);
   }
   return symbols;
 }
 
-ModelInfo Model::info() const {
-  ModelInfo info;
-  info.architecture = impl_->name;
-  for (const auto& [key, value] : impl_->metadata.all()) {
-    constexpr std::size_t bulk = 400;  // longer values are data, not parameters
-    if (value.size() <= bulk) info.parameters[key] = value;
-  }
-  info.parameter_count = static_cast<std::int64_t>(impl_->weights.elements());
-  for (const WeightSpec& spec : impl_->specs)
-    info.tensors.push_back({spec.name, "F32", spec.shape});
-  info.isa = kernels::isa_name(impl_->isa.isa);
-  info.isa_reason = impl_->isa.why;
-  info.threads = impl_->workers->size();
+}  // namespace
 
-  Runner runner(*impl_->architecture, impl_->metadata, impl_->specs, impl_->weights, false,
-                impl_->session_options);
-  const runtime::Graph& graph = runner.graph();
-  const runtime::Session& session = runner.session(impl_->sample_symbols(runner));
-  for (const runtime::ProfileRow& row : session.profile()) {
-    const runtime::Node& node = graph.node(row.node);
-    ModelInfo::Node& line = info.graph.emplace_back();
-    line.op = row.op;
-    line.implementation = row.note;
-    for (const runtime::ValueId id : node.inputs) {
-      if (id == runtime::ValueId::none) continue;
-      const std::string& name = graph.value(graph.value(id).storage).name;
-      line.inputs += (line.inputs.empty() ? "" : " ") + name + graph.shape_text(id);
+ModelInfo Model::info() const {
+  return errors_of_ours([&] {
+    ModelInfo info;
+    info.architecture = self().name;
+    for (const auto& [key, value] : self().metadata.all()) {
+      constexpr std::size_t bulk = 400;  // longer values are data, not parameters
+      if (value.size() <= bulk) info.parameters[key] = value;
     }
-    line.outputs = graph.shape_text(node.outputs[0]);
-  }
-  const runtime::MemoryReport& memory = session.memory();
-  info.memory = {impl_->weights.elements() * sizeof(float),
-                 memory.arena,
-                 memory.results,
-                 memory.scratch,
-                 memory.states,
-                 memory.results_in_place};
-  return info;
+    info.parameter_count = static_cast<std::int64_t>(self().weights.elements());
+    for (const WeightSpec& spec : self().specs)
+      info.tensors.push_back({spec.name, "F32", spec.shape});
+    info.isa = kernels::isa_name(self().isa.isa);
+    info.isa_reason = self().isa.why;
+    info.threads = self().workers->size();
+
+    const Dims sample = self().sample_shape();
+    Runner runner(*self().architecture, self().metadata, self().specs, self().weights,
+                  self().batched(sample.size()), self().session_options);
+    const runtime::Graph& graph = runner.graph();
+    const runtime::Session& session = runner.session(symbols_for(runner, sample));
+    for (const runtime::ProfileRow& row : session.profile()) {
+      const runtime::Node& node = graph.node(row.node);
+      ModelInfo::Node& line = info.graph.emplace_back();
+      line.op = row.op;
+      line.implementation = row.note;
+      for (const runtime::ValueId id : node.inputs) {
+        if (id == runtime::ValueId::none) continue;
+        const std::string& name = graph.value(graph.value(id).storage).name;
+        line.inputs += (line.inputs.empty() ? "" : " ") + name + graph.shape_text(id);
+      }
+      line.outputs = graph.shape_text(node.outputs[0]);
+    }
+    const runtime::MemoryReport& memory = session.memory();
+    info.memory = {self().weights.elements() * sizeof(float),
+                   memory.arena,
+                   memory.results,
+                   memory.scratch,
+                   memory.states,
+                   memory.results_in_place};
+    return info;
+  });
 }
 
 std::vector<OpProfile> Model::profile() const {
   std::vector<OpProfile> rows;
-  for (const std::unique_ptr<Runner>& runner : impl_->runners) {
+  for (const std::unique_ptr<Runner>& runner : self().runners) {
     if (!runner) continue;
     const std::vector<OpProfile> some = runner->profile();
     rows.insert(rows.end(), some.begin(), some.end());

@@ -27,7 +27,7 @@ std::vector<WeightSpec> specs(std::int64_t d, std::int64_t heads) {
 }
 
 std::vector<WeightSpec> weights(const Metadata& metadata, const Shapes& have) {
-  (void)metadata.number("attn.scale");
+  (void)metadata.scale();
   const std::int64_t heads = metadata.integer("attn.num_heads", 1, most_heads);
   return specs(required_shape(have, "q_proj.weight", 2)[1], heads);
 }
@@ -36,16 +36,10 @@ Created create(const Metadata& parameters) {
   refuse_unknown(parameters,
                  std::array<std::string_view, 3>{"embedding_size", "num_heads", "attn.scale"});
   Created created;
-  const std::int64_t heads = size_parameter(parameters, "num_heads");
+  const std::int64_t heads = parameters.integer("num_heads", 1, most_heads);
   created.metadata.set("attn.num_heads", std::to_string(heads));
-  if (parameters.number("attn.scale")) {
-    created.metadata.set("attn.scale", parameters.text("attn.scale"));
-  }
-  try {
-    created.weights = specs(size_parameter(parameters, "embedding_size"), heads);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::usage, error.what());
-  }
+  take_scale(parameters, created.metadata);
+  created.weights = specs(size_parameter(parameters, "embedding_size"), heads);
   return created;
 }
 
@@ -63,7 +57,7 @@ void build(runtime::Graph& graph, const Metadata& metadata, std::span<const Weig
   AttentionAttributes attributes;
   attributes.heads = attributes.kv_heads =
       static_cast<int>(metadata.integer("attn.num_heads", 1, most_heads));
-  attributes.scale = metadata.number("attn.scale").value_or(1 / std::sqrt(static_cast<double>(d)));
+  attributes.scale = metadata.scale().value_or(1 / std::sqrt(static_cast<double>(d)));
   const AttentionValues attended = attention(graph, q, k, v, attributes);
   graph.output("attention_weights", attended.weights);
   graph.output("output", linear(graph, attended.output, declare(graph, specs, "out_proj.weight"),

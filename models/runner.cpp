@@ -1,6 +1,7 @@
 #include "models/runner.hpp"
 
 #include "attn/error.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -14,12 +15,6 @@ using runtime::ValueId;
 namespace {
 
 constexpr std::int64_t unknown = -1;
-
-std::string dims_text(const Dims& dims) {
-  std::string text = "[";
-  for (const std::int64_t dim : dims) text += (text.size() > 1 ? ", " : "") + std::to_string(dim);
-  return text + "]";
-}
 
 }  // namespace
 
@@ -54,7 +49,7 @@ void Runner::match(std::span<const Input> inputs) {
       std::string known;
       for (const ValueId each : inputs_) known += (known.empty() ? "" : ", ") + expected(each);
       throw Error(ErrorKind::usage,
-                  "unknown input '" + std::string(input.name) + "'; the model takes " + known);
+                  "unknown input " + runtime::quote(input.name) + "; the model takes " + known);
     }
     const Input*& given = given_[static_cast<std::size_t>(id - inputs_.begin())];
     if (given != nullptr) {
@@ -70,8 +65,8 @@ void Runner::match(std::span<const Input> inputs) {
     const Input& input = *given_[i];
     const auto misfit = [&](const std::string& what) {
       return Error(ErrorKind::invalid, "input '" + value.name + "' has shape " +
-                                           dims_text(input.shape) + what + "; the model takes " +
-                                           graph_.shape_text(inputs_[i]));
+                                           runtime::shape_text(input.shape) + what +
+                                           "; the model takes " + graph_.shape_text(inputs_[i]));
     };
     const bool ids = value.dtype == runtime::DType::i32;
     if (ids != std::holds_alternative<std::span<const std::int32_t>>(input.values)) {
@@ -102,43 +97,59 @@ void Runner::match(std::span<const Input> inputs) {
   }
 }
 
+// The first shape is planned for as it is; a number that grows gets room to grow further, if memory
+// has it.
+void Runner::replan(std::span<const std::int64_t> symbols) {
+  std::vector<std::int64_t> roomy, tight;
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    const std::int64_t before = session_ ? session_->options().bounds[i] : 0;
+    constexpr std::int64_t doubling_limit = std::int64_t{1} << 40;
+    const bool grows = session_ && symbols[i] > before && symbols[i] < doubling_limit;
+    tight.push_back(std::max(before, symbols[i]));
+    roomy.push_back(
+        grows ? static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(symbols[i])))
+              : tight.back());
+  }
+  const auto planned = [&](std::vector<std::int64_t> bounds) {
+    runtime::SessionOptions options = options_;
+    options.bounds = std::move(bounds);
+    return std::make_unique<runtime::Session>(graph_, fetches_, weights_->bindings(graph_),
+                                              std::move(options));
+  };
+  std::unique_ptr<runtime::Session> fresh;
+  try {
+    fresh = planned(roomy);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::memory || roomy == tight) throw;
+    fresh = planned(tight);
+  }
+  earlier_ = profile();
+  outputs_.clear();
+  session_ = std::move(fresh);
+}
+
 runtime::Session& Runner::session(std::span<const std::int64_t> symbols) {
   bool fits = session_ != nullptr;
   for (std::size_t i = 0; fits && i < symbols.size(); ++i) {
     fits = symbols[i] <= session_->options().bounds[i];
   }
-  if (!fits) {
-    runtime::SessionOptions options = options_;
-    options.bounds.clear();
-    for (std::size_t i = 0; i < symbols.size(); ++i) {
-      // the first shape is planned for as it is; one that grows gets room to grow further
-      const std::int64_t before = session_ ? session_->options().bounds[i] : 0;
-      constexpr std::int64_t doubling_limit = std::int64_t{1} << 40;
-      const bool grows = session_ && symbols[i] > before && symbols[i] < doubling_limit;
-      options.bounds.push_back(
-          grows ? static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(symbols[i])))
-                : std::max(before, symbols[i]));
-    }
-    auto fresh = std::make_unique<runtime::Session>(graph_, fetches_, weights_->bindings(graph_),
-                                                    std::move(options));
-    earlier_ = profile();
-    session_ = std::move(fresh);
-    shown_.clear();
-  }
+  if (!fits) replan(symbols);
   session_->resize(symbols);
   return *session_;
 }
 
 void Runner::refresh_outputs() {
   if (!outputs_.empty() && shown_ == symbols_) return;
-  shown_ = symbols_;
   outputs_.clear();
+  std::vector<Output> fresh;
   for (const runtime::Output& output : graph_.outputs()) {
     const TensorView& tensor = session_->tensor(output.value);
-    outputs_.push_back({output.name,
-                        {tensor.dims.begin(), tensor.dims.begin() + tensor.rank},
-                        {tensor.as<const float>(), static_cast<std::size_t>(tensor.elements())}});
+    fresh.push_back({output.name,
+                     {tensor.dims.begin(), tensor.dims.begin() + tensor.rank},
+                     {tensor.as<const float>(), static_cast<std::size_t>(tensor.elements())}});
   }
+  shown_ = symbols_;
+  outputs_ = std::move(fresh);
 }
 
 std::span<const Output> Runner::run(std::span<const Input> inputs) {

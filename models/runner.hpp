@@ -35,6 +35,7 @@ class Runner {
 
  private:
   void match(std::span<const Input> inputs);
+  void replan(std::span<const std::int64_t> symbols);
   void refresh_outputs();
   [[nodiscard]] std::string expected(runtime::ValueId id) const;
 

@@ -16,7 +16,7 @@ std::vector<WeightSpec> specs(std::int64_t d) {
 }
 
 std::vector<WeightSpec> weights(const Metadata& metadata, const Shapes& have) {
-  (void)metadata.number("attn.scale");
+  (void)metadata.scale();
   if (have.empty()) return {};
   return specs(required_shape(have, "q_proj.weight", 2)[1]);
 }
@@ -24,9 +24,7 @@ std::vector<WeightSpec> weights(const Metadata& metadata, const Shapes& have) {
 Created create(const Metadata& parameters) {
   refuse_unknown(parameters, std::array<std::string_view, 2>{"embedding_size", "attn.scale"});
   Created created;
-  if (parameters.number("attn.scale")) {
-    created.metadata.set("attn.scale", parameters.text("attn.scale"));
-  }
+  take_scale(parameters, created.metadata);
   const std::int64_t d =
       parameters.has("embedding_size") ? size_parameter(parameters, "embedding_size", 0) : 0;
   if (d > 0) created.weights = specs(d);
@@ -47,7 +45,7 @@ void build(runtime::Graph& graph, const Metadata& metadata, std::span<const Weig
   const ValueId k = projected("k_proj.weight");
   const ValueId v = projected("v_proj.weight");
   AttentionAttributes attributes;
-  attributes.scale = metadata.number("attn.scale");
+  attributes.scale = metadata.scale();
   const AttentionValues attended = attention(graph, q, k, v, attributes);
   // one head: [1, n, n] is [n, n]
   graph.output("attention_weights", reshape(graph, attended.weights, Shape{n, n}));

@@ -22,7 +22,7 @@ std::vector<WeightSpec> specs(std::int64_t vocab, std::int64_t d) {
 }
 
 std::vector<WeightSpec> weights(const Metadata& metadata, const Shapes& have) {
-  (void)metadata.number("attn.scale");
+  (void)metadata.scale();
   const Vocabulary vocabulary(metadata.strings("attn.vocab"));
   const Dims& shape = required_shape(have, "embedding.weight", 2);
   const auto words = static_cast<std::int64_t>(vocabulary.words().size());
@@ -54,9 +54,7 @@ Created create(const Metadata& parameters) {
   created.metadata.set("attn.vocab", to_json(vocabulary.words()));
   created.metadata.set("attn.size_words", to_json(size_words));
   created.metadata.set("attn.sentence", to_json(sentence));
-  if (parameters.number("attn.scale")) {
-    created.metadata.set("attn.scale", parameters.text("attn.scale"));
-  }
+  take_scale(parameters, created.metadata);
   created.weights = specs(static_cast<std::int64_t>(vocabulary.words().size()),
                           size_parameter(parameters, "embedding_dim"));
   return created;
@@ -81,8 +79,7 @@ WordAttention build_word_attention(runtime::Graph& graph, const Metadata& metada
   const ValueId q = linear(graph, last(graph, x, 0, 1), declare(graph, specs, "W_q.weight"));
   const ValueId k = linear(graph, x, declare(graph, specs, "W_k.weight"));
   const ValueId v = linear(graph, x, declare(graph, specs, "W_v.weight"));
-  const double scale =
-      metadata.number("attn.scale").value_or(1 / std::sqrt(static_cast<double>(d)));
+  const double scale = metadata.scale().value_or(1 / std::sqrt(static_cast<double>(d)));
   // written out, not the fused op: training needs the weights alone, and the nodes that only the
   // context needs then do not run
   const ValueId scores = matmul(graph, q, k, {.transpose_b = true, .alpha = scale});

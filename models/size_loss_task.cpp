@@ -3,6 +3,7 @@
 #include "attn/error.hpp"
 #include "models/size_loss_attention.hpp"
 #include "runtime/autodiff.hpp"
+#include "runtime/formats/text.hpp"
 #include "runtime/ops.hpp"
 
 #include <algorithm>
@@ -53,7 +54,7 @@ SizeLossData prepare_size_loss(const Vocabulary& vocabulary, const std::string& 
   }
   for (const std::string& word : size_words) {
     if (std::find(data.tokens.begin(), data.tokens.end(), word) == data.tokens.end()) {
-      throw Error(ErrorKind::invalid, "size words: '" + word + "' is not in the sentence");
+      throw Error(ErrorKind::invalid, "size words: " + quote(word) + " is not in the sentence");
     }
   }
   std::size_t chosen = 0;
@@ -104,7 +105,6 @@ TrainResult train_size_loss(const Metadata& metadata, std::span<const WeightSpec
   TrainResult result;
   result.tokens = data.tokens;
   result.is_size_word = data.is_size_word;
-  result.losses.reserve(static_cast<std::size_t>(options.epochs));
   for (int epoch = 0; epoch < options.epochs && !result.stopped; ++epoch) {
     *step = epoch + 1;
     session.run();

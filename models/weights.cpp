@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "models/random.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,17 +12,12 @@
 namespace attn::models {
 namespace {
 
-std::string shape_text(const Dims& shape) {
-  std::string text = "[";
-  for (const std::int64_t dim : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(dim);
-  return text + "]";
-}
-
 std::size_t count(const Dims& shape) {
   std::size_t elements = 1;
   for (const std::int64_t dim : shape) {
     if (__builtin_mul_overflow(elements, static_cast<std::size_t>(dim), &elements)) {
-      throw Error(ErrorKind::memory, "a tensor " + shape_text(shape) + " does not fit memory");
+      throw Error(ErrorKind::memory,
+                  "a tensor " + runtime::shape_text(shape) + " does not fit memory");
     }
   }
   return elements;
@@ -38,12 +34,12 @@ Weights Weights::from_file(const runtime::Safetensors& file, std::span<const Wei
     const runtime::TensorEntry* entry = file.find(spec.name);
     if (entry == nullptr) {
       throw Error(ErrorKind::invalid, "tensor '" + spec.name + "' is missing; its shape would be " +
-                                          shape_text(spec.shape));
+                                          runtime::shape_text(spec.shape));
     }
     if (entry->shape != spec.shape) {
       throw Error(ErrorKind::invalid, "tensor '" + spec.name + "' has shape " +
-                                          shape_text(entry->shape) + ", not " +
-                                          shape_text(spec.shape));
+                                          runtime::shape_text(entry->shape) + ", not " +
+                                          runtime::shape_text(spec.shape));
     }
     if (entry->dtype != runtime::DType::f32) {
       throw Error(ErrorKind::invalid, "tensor '" + spec.name + "' is " +
@@ -65,7 +61,7 @@ Weights Weights::from_file(const runtime::Safetensors& file, std::span<const Wei
   for (const runtime::TensorEntry& entry : file.tensors()) {
     if (!weights.tensors_.contains(entry.name)) {
       throw Error(ErrorKind::invalid,
-                  "tensor '" + entry.name + "' is not part of this architecture");
+                  "tensor " + runtime::quote(entry.name) + " is not part of this architecture");
     }
   }
   return weights;

@@ -23,6 +23,12 @@ class Weights {
     [[nodiscard]] std::size_t elements() const;
   };
 
+  Weights() = default;
+  Weights(const Weights&) = delete;  ///< its tensors would point into the other's memory
+  Weights& operator=(const Weights&) = delete;
+  Weights(Weights&&) = default;
+  Weights& operator=(Weights&&) = default;
+
   /// Takes the tensors of the file that the specs name. Throws Error(invalid) naming a tensor that
   /// is missing, of another shape or type, or not part of the architecture. Keeps the file open.
   static Weights from_file(const runtime::Safetensors& file, std::span<const WeightSpec> specs);

@@ -1,6 +1,9 @@
 #include "models/words.hpp"
 
 #include "attn/error.hpp"
+#include "runtime/formats/text.hpp"
+
+#include <algorithm>
 
 namespace attn::models {
 
@@ -18,7 +21,8 @@ std::vector<std::string> split_words(std::string_view sentence) {
 Vocabulary::Vocabulary(std::vector<std::string> words) : words_(std::move(words)) {
   for (std::size_t i = 0; i < words_.size(); ++i) {
     if (!ids_.emplace(words_[i], static_cast<std::int32_t>(i)).second) {
-      throw Error(ErrorKind::invalid, "vocabulary: word '" + words_[i] + "' stands twice");
+      throw Error(ErrorKind::invalid,
+                  "vocabulary: the word " + runtime::quote(words_[i]) + " stands twice");
     }
   }
 }
@@ -37,8 +41,8 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view sentence) const {
   for (const std::string& word : split_words(sentence)) {
     const auto found = ids_.find(word);
     if (found == ids_.end()) {
-      throw Error(ErrorKind::invalid, "sentence: the word '" + word +
-                                          "' is not in the vocabulary of " +
+      throw Error(ErrorKind::invalid, "sentence: the word " + runtime::quote(word) +
+                                          " is not in the vocabulary of " +
                                           std::to_string(words_.size()) + " words");
     }
     ids.push_back(found->second);

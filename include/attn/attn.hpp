@@ -119,6 +119,7 @@ struct TrainResult {
   bool stopped = false;             ///< on_epoch asked to stop
 };
 
+/// A model that was moved from may be destroyed or assigned to; all else throws Error(usage).
 class Model {
  public:
   /// Opens a model.bin (docs/model-format.md). Weights are mapped, not copied. Throws Error(io) if
@@ -151,15 +152,15 @@ class Model {
   Model& operator=(Model&&) noexcept;
   ~Model();
 
-  [[nodiscard]] const std::string& architecture() const noexcept;
-  [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept;
+  [[nodiscard]] const std::string& architecture() const;
+  [[nodiscard]] const std::map<std::string, std::string>& metadata() const;
   [[nodiscard]] std::vector<PortInfo> inputs() const;
   [[nodiscard]] std::vector<PortInfo> outputs() const;
 
   /// Runs the model and gives its outputs in the architecture's order. Memory is planned for the
   /// largest shapes seen; repeated runs within them allocate nothing of size. Throws Error(usage)
-  /// for an input that is missing, unknown or of another rank, Error(invalid) for a shape or id
-  /// that does not fit.
+  /// for an input that is missing, unknown, given twice or of another type, Error(invalid) for a
+  /// shape or id that does not fit or a dimension of 0, Error(memory) if there is too little.
   std::span<const Output> run(std::span<const Input> inputs);
   std::span<const Output> run(std::initializer_list<Input> inputs) {
     return run(std::span(inputs.begin(), inputs.size()));
@@ -167,17 +168,17 @@ class Model {
 
   /// For a model with a vocabulary: its words, and ids for a sentence (what stands between blanks).
   /// Throws Error(invalid) naming a word that the vocabulary lacks, or for an empty sentence.
-  [[nodiscard]] const std::vector<std::string>& vocabulary() const noexcept;
+  [[nodiscard]] const std::vector<std::string>& vocabulary() const;
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view sentence) const;
   [[nodiscard]] static std::vector<std::string> words(std::string_view sentence);
   /// The sentence and the size words that the model carries; empty where it has none.
-  [[nodiscard]] const std::string& sentence() const noexcept;
-  [[nodiscard]] const std::vector<std::string>& size_words() const noexcept;
+  [[nodiscard]] const std::string& sentence() const;
+  [[nodiscard]] const std::vector<std::string>& size_words() const;
 
   /// Trains the weights in place with Adam (its moments start anew). Throws Error(usage) for
   /// options out of range, Error(invalid) for an empty sentence, an unknown size word, or a
   /// sentence without size words or without others, Error(numerical) if the loss becomes NaN or
-  /// infinite: the weights are then those before the call.
+  /// infinite. After an error, on_epoch's own included, the model is the one before the call.
   TrainResult train(const SizeLossTask& task, const TrainOptions& options = {});
 
   /// Writes a model.bin, atomically: the file is the old one or the new one, never a part. Throws
@@ -185,12 +186,14 @@ class Model {
   void save(const std::filesystem::path& path) const;
 
   [[nodiscard]] ModelInfo info() const;
-  /// Op by op since opening, in the order of running; empty unless Options::profile.
+  /// Op by op since opening or the last training, in the order of running; training is not in it.
+  /// Empty unless Options::profile.
   [[nodiscard]] std::vector<OpProfile> profile() const;
 
  private:
   class Impl;
   explicit Model(std::unique_ptr<Impl> impl);
+  [[nodiscard]] Impl& self() const;
   std::unique_ptr<Impl> impl_;
 };
 

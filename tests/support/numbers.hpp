@@ -40,9 +40,10 @@ inline double ulp_error(float got, double exact) {
   return std::fabs(static_cast<double>(got) - exact) / std::ldexp(1.0, exponent - 23);
 }
 
-/// Σ(got − exact)² / Σ exact².
+/// Σ(got − exact)² / Σ exact²; infinity where there are not as many.
 template <class A, class B>
 double nmse(const std::vector<A>& got, const std::vector<B>& exact) {
+  if (got.size() != exact.size()) return std::numeric_limits<double>::infinity();
   double error = 0, power = 0;
   for (std::size_t i = 0; i < exact.size(); ++i) {
     const double e = static_cast<double>(exact[i]), d = static_cast<double>(got[i]) - e;
@@ -52,8 +53,10 @@ double nmse(const std::vector<A>& got, const std::vector<B>& exact) {
   return power > 0 ? error / power : error;
 }
 
+/// The largest |got − exact|; infinity where there are not as many.
 template <class A, class B>
 double largest_difference(const std::vector<A>& got, const std::vector<B>& exact) {
+  if (got.size() != exact.size()) return std::numeric_limits<double>::infinity();
   double worst = 0;
   for (std::size_t i = 0; i < exact.size(); ++i) {
     const double d = std::fabs(static_cast<double>(got[i]) - static_cast<double>(exact[i]));
