@@ -87,7 +87,7 @@ void layer_norm_backward(index_t rows, index_t cols, const float* x, const float
       }
       if (dx != nullptr) {
         const vf g = d * load_or(1, gamma, c, at);
-        at.store(dx + c, vf(scale) * xsimd::fnma(normal, vf(along_normal), g - vf(along_ones)));
+        at.store(dx + c, vf(scale) * fused(-normal, vf(along_normal), g - vf(along_ones)));
       }
     });
     if (dx != nullptr) dx += cols;
@@ -126,7 +126,7 @@ void rms_norm_backward(index_t rows, index_t cols, const float* x, const float* 
       if (dgamma != nullptr) at.store(dgamma + c, fused(d, normal, at.load(dgamma + c)));
       if (dx != nullptr) {
         const vf g = d * load_or(1, gamma, c, at);
-        at.store(dx + c, vf(scale) * xsimd::fnma(normal, vf(along_normal), g));
+        at.store(dx + c, vf(scale) * fused(-normal, vf(along_normal), g));
       }
     });
     if (dx != nullptr) dx += cols;
