@@ -2,6 +2,13 @@
 
 add_library(attn_flags INTERFACE)
 target_include_directories(attn_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+string(FIND "${CMAKE_CXX_FLAGS}" "-fsanitize" ATTN_SANITIZED)
+if(ATTN_SANITIZED LESS 0)
+  set(ATTN_SANITIZED OFF)
+else()
+  set(ATTN_SANITIZED ON)
+endif()
+
 target_compile_options(attn_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wconversion -Wno-sign-conversion
   # GCC 12 sees overlapping copies in std::string where there are none (GCC bug 105651)
@@ -11,6 +18,8 @@ target_compile_options(attn_flags INTERFACE
   -ffp-contract=off
   # GCC 12 sees an overlap in "literal" + std::string&& that cannot be (GCC bug 105651)
   $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>
+  # with sanitizers GCC 12 loses track of initialisation inside <regex> and <functional>
+  $<$<BOOL:${ATTN_SANITIZED}>:-Wno-maybe-uninitialized>
   $<$<BOOL:${ATTN_WERROR}>:-Werror>)
 
 # attn_room(NAME LINKS...): the room's target attn_NAME from the .cpp files below its folder.
