@@ -11,8 +11,6 @@ endif()
 
 target_compile_options(attn_flags INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wconversion -Wno-sign-conversion
-  # GCC 12 sees overlapping copies in std::string where there are none (GCC bug 105651)
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   # a*b+c is fused only where the source says so: otherwise the bits of a row would depend on how
   # the optimiser unrolled the loop that it stands in
   -ffp-contract=off
