@@ -52,11 +52,13 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
   }
   const index_t share = attend_rows_scratch(args.head_dim, args.value_dim);
   const index_t blocks = ceil_div(args.q_len, attention_chunk_queries);
-  parallel_for(crew, args.batch * args.heads * blocks, [&](index_t chunk, int worker) {
-    // a head's chunks follow each other, so that its keys and values are in the cache, and the last
-    // queries, which see most under causality, come first, so that short chunks fill the gaps
-    const index_t head = chunk / blocks;
-    const index_t begin = (blocks - 1 - chunk % blocks) * attention_chunk_queries;
+  const index_t heads = args.batch * args.heads;
+  parallel_for(crew, heads * blocks, [&](index_t chunk, int worker) {
+    // the last queries see most under causality: they come first, so that short chunks fill the
+    // gaps between threads; else a head's chunks follow each other and find its keys in the cache
+    const index_t head = args.causal ? chunk % heads : chunk / blocks;
+    const index_t block = args.causal ? blocks - 1 - chunk / heads : chunk % blocks;
+    const index_t begin = block * attention_chunk_queries;
     attend(args, head / args.heads, head % args.heads, begin,
            std::min(args.q_len, begin + attention_chunk_queries),
            part<T>(args.scratch, share, worker));
