@@ -75,8 +75,8 @@ void product(index_t m, index_t n, index_t k, const MatrixView<float>& a,
   const dnnl::matmul::primitive_desc how(dnnl::matmul::desc(of_a, of_b, of_c), cpu);
 #endif
   const auto view = [&](const memory::desc& of, const float* data) {
-    return memory(of, cpu,
-                  const_cast<float*>(data));  // it has no word for memory that is only read
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): it has no word for read-only memory
+    return memory(of, cpu, const_cast<float*>(data));
   };
   dnnl::matmul(how).execute(stream, {{DNNL_ARG_SRC, view(of_a, a.data)},
                                      {DNNL_ARG_WEIGHTS, view(of_b, b.data)},
