@@ -41,7 +41,7 @@ void copy(benchmark::State& state) {
   kernels::Workers& pool = workers(threads);
   Meter meter(state);
   for (auto _ : state) {
-    constexpr index_t grain = 32768;
+    constexpr index_t grain = 131072;
     kernels::parallel_for(pool, kernels::ceil_div(rows * cols, grain), [&](index_t chunk, int) {
       const index_t at = chunk * grain, rest = rows * cols - at;
       std::memcpy(y.data() + at, x.data() + at,

@@ -1,6 +1,6 @@
 #pragma once
 
-// For *_simd.cpp files: 2^t for weights that will be normalised.
+// For *_simd.cpp files: 2^t for weights that will be normalised, and their sum.
 
 #include "kernels/simd.hpp"
 
@@ -39,41 +39,25 @@ inline vf exp2_of_negative(vf t) {
 #endif
 }
 
-/// 2^t for −126 ≤ t ≤ 1, relative error 1.3e-7; NaN gives NaN. Nothing has to be kept from
-/// overflowing, so a sum puts t's whole part where the exponent is.
-inline vf exp2_in_range(vf t) {
+/// The sum of all lanes, in float64: where one weight is most of the sum, every float addition on
+/// the way could cost the quotient half an ulp.
 #if defined(ATTN_ISA_avx512)
-  // t + magic is t rounded to sixteenths: its low four bits choose 2^(i/16), those above are the
-  // exponent
-  const vf magic(0x1.8p19F);
-  const vf shifted = t + magic;
-  const vf f = t - (shifted - magic);
-  const __m512i bits = _mm512_castps_si512(shifted);
-  // the bits of 2^(i/16) less i << 19, which the shifted index adds again
-  const __m512i table =
-      _mm512_setr_epi32(0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532,
-                        0x3f75fed7, 0x3f75583f, 0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c,
-                        0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d);
-  const vf power = _mm512_castsi512_ps(
-      _mm512_add_epi32(_mm512_permutexvar_epi32(bits, table), _mm512_slli_epi32(bits, 19)));
-  // (2^f − 1) / f on |f| ≤ 1/32, minimax; leaves 1.6e-9 of the result
-  vf p = fused(f, vf(0x1.c6b3f8p-5F), vf(0x1.ebfffap-3F));
-  p = fused(f, p, vf(0x1.62e43p-1F));
-  return fused(power * f, p, power);
-#else
-  const vf magic(0x1.8p23F);  // t + magic is t rounded to a whole number
-  const vf shifted = t + magic;
-  const vf f = t - (shifted - magic);
-  // 2^f on |f| ≤ 1/2, minimax with the constant term held at 1; leaves 2.0e-9
-  vf p = fused(f, vf(0x1.41fbbcp-13F), vf(0x1.5f3e54p-10F));
-  p = fused(f, p, vf(0x1.3b2d4cp-7F));
-  p = fused(f, p, vf(0x1.c6aee8p-5F));
-  p = fused(f, p, vf(0x1.ebfbdcp-3F));
-  p = fused(f, p, vf(0x1.62e43p-1F));
-  p = fused(f, p, vf(1.0F));
-  const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
-  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent));
-#endif
+inline __m512d in_float64(vf v) {
+  const __m256 high = _mm512_extractf32x8_ps(v, 1);
+  return _mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(high));
 }
+inline double sum_of(vf v) { return _mm512_reduce_add_pd(in_float64(v)); }
+inline double sum_of(vf a, vf b) {
+  return _mm512_reduce_add_pd(_mm512_add_pd(in_float64(a), in_float64(b)));
+}
+#else
+inline double sum_of(vf v) {
+  const __m256d four = _mm256_add_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(v)),
+                                     _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
+  const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+  return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+inline double sum_of(vf a, vf b) { return sum_of(a) + sum_of(b); }
+#endif
 
 }  // namespace attn::kernels::ATTN_ISA_NS

@@ -9,9 +9,9 @@
 namespace attn::kernels {
 namespace {
 
-// 32k elements a chunk, some 10 µs: worth a hand-over between threads, and short enough to share
-// evenly
-constexpr index_t grain = 32768;
+// 128k elements a chunk, some 10 µs: worth a hand-over between threads, short enough to share
+// evenly, and long enough for the first and last row, which stream beside no other, not to count
+constexpr index_t grain = 131072;
 
 index_t rows_per_chunk(index_t cols) {
   return std::max<index_t>(1, grain / std::max<index_t>(1, cols));

@@ -1,12 +1,24 @@
 #include "kernels/softmax/exp2_simd.hpp"
-#include "kernels/softmax/pipeline_simd.hpp"
 #include "kernels/softmax/softmax_levels.hpp"
+#include "kernels/softmax/stream_rows_simd.hpp"
 
 namespace attn::kernels::ATTN_ISA_NS {
 namespace {
 
 constexpr float log2_e = 0x1.715476p+0F;
 constexpr float nothing = -__builtin_inff();
+
+#if defined(ATTN_ISA_avx512)
+vf larger(vf a, vf b) { return _mm512_max_ps(a, b); }
+float largest_of(vf v) { return _mm512_reduce_max_ps(v); }
+#else
+vf larger(vf a, vf b) { return _mm256_max_ps(a, b); }
+float largest_of(vf v) {
+  const __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  const __m128 pair = _mm_max_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_max_ss(pair, _mm_shuffle_ps(pair, pair, 1)));
+}
+#endif
 
 // One row's scores: x and its sign where there is no mask (the scale comes with the exponent, so
 // that nothing overflows and nothing is rounded twice), scale · x + mask where there is one.
@@ -43,6 +55,8 @@ struct Row {
   }
 };
 
+float inverse(double sum) { return static_cast<float>(1.0 / sum); }
+
 void fill(float* y, index_t from, index_t to, float value) {
   for (index_t c = from; c < to; ++c) y[c] = value;
 }
@@ -77,7 +91,7 @@ vf row_largest(const Row<masked>& row, index_t seen) {
 
 // e^(z − largest) into y, and its sum; the order of the sum depends on `seen` alone.
 template <bool masked>
-float row_exponentials(const Row<masked>& row, index_t seen, float largest, float* y) {
+double row_exponentials(const Row<masked>& row, index_t seen, float largest, float* y) {
   const vf most(largest);
   vf s0(0.0F), s1(0.0F), s2(0.0F), s3(0.0F);
   index_t c = 0;
@@ -105,7 +119,16 @@ float row_exponentials(const Row<masked>& row, index_t seen, float largest, floa
     store_partial(y + c, seen - c, e);
     s1 += e;
   }
-  return sum_of((s0 + s1) + (s2 + s3));
+  return sum_of(s0 + s1, s2 + s3);
+}
+
+void row_scaled(float* y, index_t seen, float by) {
+  const vf factor(by);
+  index_t c = 0;
+  for (; c + lanes <= seen; c += lanes) {
+    (vf::load_unaligned(y + c) * factor).store_unaligned(y + c);
+  }
+  if (c < seen) store_partial(y + c, seen - c, load_partial(y + c, seen - c) * factor);
 }
 
 // A row of at most one vector never leaves the register.
@@ -114,99 +137,63 @@ void short_row(const Row<masked>& row, index_t seen, float* y) {
   const float largest = largest_of(row.score_part(0, seen));
   if (largest == nothing) return row_of_nothing(row, seen, y);
   const vf e = exp2_of_negative(row.power_part(0, seen, vf(largest)));
-  store_partial(y, seen, e * vf(1.0F / sum_of(e)));
+  store_partial(y, seen, e * vf(inverse(sum_of(e))));
 }
 
-// A row of any kind, longer than a vector, in three passes.
+// Any row, alone.
 template <bool masked>
-void long_row(const Row<masked>& row, index_t seen, float* y) {
+void whole_row(const Row<masked>& row, index_t seen, float* y) {
+  if (seen == 0) return;
+  if (seen < lanes) return short_row(row, seen, y);
   const float largest = largest_of(row_largest(row, seen));
   if (largest == nothing) return row_of_nothing(row, seen, y);
-  const float sum = row_exponentials(row, seen, largest, y);
-  Finishing finishing;
-  finishing.y = y;
-  finishing.factor = vf(1.0F / sum);
-  finishing.row(seen);
+  row_scaled(y, seen, inverse(row_exponentials(row, seen, largest, y)));
 }
 
 template <bool masked>
-void rows(const SoftmaxArgs<float>& args, index_t first, index_t count) {
+void rows_alone(const SoftmaxArgs<float>& args, index_t first, index_t count) {
   for (index_t r = first; r < first + count; ++r) {
     Row<masked> row{args.x + r * args.stride_x, nullptr, vf(args.scale)};
     if constexpr (masked) row.mask = args.mask + r % args.mask_rows * args.cols;
     float* const y = args.y + r * args.stride_y;
     const index_t seen = visible_columns(args, r);
     fill(y, seen, args.cols, 0.0F);
-    if (seen >= lanes) {
-      long_row(row, seen, y);
-    } else if (seen > 0) {
-      short_row(row, seen, y);
-    }
+    whole_row(row, seen, y);
   }
 }
 
-// The largest and smallest exponent of a row without a mask, in units of log 2.
-struct Span {
-  float largest, smallest;
-
-  Span(const Extremes& extremes, float scale) {
-    const float a = scale * largest_of(extremes.high);
-    const float b = scale * -largest_of(vf(0.0F) - extremes.low);
-    largest = a > b ? a : b;
-    smallest = a > b ? b : a;
-  }
-  // finite, and not wider than the exponents of a float
-  [[nodiscard]] bool tame() const {
-    return smallest - largest >= -126.0F && largest < __builtin_inff();
-  }
-};
-
-// Whole rows without a mask. The extremes are looked for two rows ahead, so that their way through
-// the lanes is over when they are needed.
-void pipelined_rows(const SoftmaxArgs<float>& args, index_t first, index_t count) {
-  const float scale = args.scale * log2_e;
-  const float* x = args.x + first * args.stride_x;
-  float* y = args.y + first * args.stride_y;
-  const auto ahead = [&](index_t r, index_t rows) {
-    return x + (r + rows < count ? rows : count - 1 - r) * args.stride_x;
-  };
-  Finishing before;
-  Span now(row_extremes(x, args.cols), scale);
-  Span next(row_extremes(ahead(0, 1), args.cols), scale);
-  for (index_t r = 0; r < count; ++r, x += args.stride_x, y += args.stride_y) {
-    const float* const far = ahead(r, 2);
-    Extremes extremes;
-    if (now.tame()) {
-      const vf shift(-now.largest);
-      const float sum =
-          before.y == nullptr
-              ? pipelined_row<false>(args.cols, x, vf(scale), shift, y, before, far, extremes)
-              : pipelined_row<true>(args.cols, x, vf(scale), shift, y, before, far, extremes);
-      before.y = y;
-      before.factor = vf(1.0F / sum);
-    } else {
-      before.row(args.cols);
-      before.y = nullptr;
-      extremes = row_extremes(far, args.cols);  // before y is written: it may be x
-      const Row<false> row{x, nullptr, vf(args.scale)};
-      long_row(row, args.cols, y);
+// Rows without a mask, each written while the next is computed. What a row gets depends on its
+// scores alone: a short one and one whose sum is not sound are left to whole_row.
+void rows_in_stream(const SoftmaxArgs<float>& args, index_t first, index_t count) {
+  alignas(64) float buffer[longest_streamed];
+  const auto scale = static_cast<float>(static_cast<double>(args.scale) * 0x1.71547652b82fep+0);
+  Waiting waiting;
+  for (index_t r = first; r < first + count; ++r) {
+    const float* const x = args.x + r * args.stride_x;
+    float* const y = args.y + r * args.stride_y;
+    const index_t seen = visible_columns(args, r);
+    fill(y, seen, args.cols, 0.0F);
+    if (seen >= lanes) {
+      const double sum = stream_row(x, seen, scale, waiting, buffer);
+      waiting = {};
+      if (sum == sum) {
+        waiting = {y, seen, inverse(sum)};
+        continue;
+      }
     }
-    now = next;
-    next = Span(extremes, scale);
+    whole_row(Row<false>{x, nullptr, vf(args.scale)}, seen, y);
   }
-  before.row(args.cols);
+  write_row(waiting, buffer, 0);
 }
 
 }  // namespace
 
 void softmax_rows(const SoftmaxArgs<float>& args, index_t first, index_t count) {
-  if (args.mask == nullptr && !args.causal && args.cols >= lanes) {
-    if (count > 0) pipelined_rows(args, first, count);
-  } else if (args.mask == nullptr) {
-    rows<false>(args, first, count);
-  } else {
-    rows<true>(args, first, count);
+  if (args.mask != nullptr) return rows_alone<true>(args, first, count);
+  if (lanes <= args.cols && args.cols <= longest_streamed) {
+    return rows_in_stream(args, first, count);
   }
+  rows_alone<false>(args, first, count);
 }
 
 void softmax_backward_rows(index_t rows, index_t cols, float scale, const float* y, const float* dy,
@@ -223,7 +210,7 @@ void softmax_backward_rows(index_t rows, index_t cols, float scale, const float*
       s0 = rest == lanes ? fused(vf::load_unaligned(y + c), vf::load_unaligned(dy + c), s0)
                          : fused(load_partial(y + c, rest), load_partial(dy + c, rest), s0);
     }
-    const vf sum(sum_of(s0 + s1)), factor(scale);
+    const vf sum(static_cast<float>(sum_of(s0 + s1))), factor(scale);
     for (c = 0; c + lanes <= cols; c += lanes) {
       const vf slope = vf::load_unaligned(dy + c) - sum;
       (factor * vf::load_unaligned(y + c) * slope).store_unaligned(dx + c);

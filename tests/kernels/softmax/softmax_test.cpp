@@ -142,6 +142,32 @@ TEST_CASE("a causal row sees its past and nothing else", "[softmax]") {
   }
 }
 
+TEST_CASE("rows of every magnitude among each other", "[softmax]") {
+  const std::vector<float> offsets{0,      500, -3,   -500, 1e30F, 1,   -30,
+                                   -1e38F, 30,  -inf, 2,    70,    -70, 0};
+  for (const Isa isa : supported_isas()) {
+    for (const index_t cols : {5, 16, 47, 600, 4096, 4100}) {
+      INFO(isa_name(isa) << " cols " << cols);
+      const auto n = static_cast<std::size_t>(cols);
+      const auto rows = static_cast<index_t>(offsets.size());
+      auto x = random_values(offsets.size() * n, 6, -6, 6);
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] += offsets[i / n];
+      follows_float64(isa, {{rows, cols}}, x);
+      Setup causal{{rows, cols}, 0.5};  // exact, also of 1e38
+      causal.causal = true;
+      causal.causal_rows = 5;
+      causal.causal_offset = cols - 4;
+      follows_float64(isa, causal, x);
+      const auto y = run<float>(isa, {{rows, cols}}, x);
+      for (std::size_t row = 0; row < offsets.size(); ++row) {
+        const auto from = static_cast<std::ptrdiff_t>(row * n), to = from + cols;
+        REQUIRE(same_bits(run<float>(isa, {{1, cols}}, {x.begin() + from, x.begin() + to}),
+                          {y.begin() + from, y.begin() + to}));
+      }
+    }
+  }
+}
+
 TEST_CASE("rows that see nothing are zero, and NaN stays in its row", "[softmax]") {
   for (const Isa isa : supported_isas()) {
     for (const index_t cols : {1, 5, 16, 37, 70}) {
