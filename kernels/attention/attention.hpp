@@ -17,6 +17,9 @@ struct HeadsView {
 /// q and out have `heads`, k and v `kv_heads` heads (heads a multiple of kv_heads; head h reads
 /// h / (heads / kv_heads)). With `causal`, query i stands at position i + kv_len − q_len and sees
 /// the keys j ≤ its position. A query that sees nothing gets weights 0 and output 0.
+/// What causality hides may hold anything; a key that only the mask's −inf hides weighs 0, but 0
+/// times a NaN value is NaN. A NaN or +inf among its scores makes a query's results NaN and no
+/// other's.
 template <class T>
 struct AttentionArgs {
   index_t batch = 1, heads = 1, kv_heads = 1;
