@@ -266,9 +266,9 @@ void Session::plan() {
       data_[v] = arena_.get() + blocks[static_cast<std::size_t>(block_of[v])].offset;
     }
   }
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
-    if (steps_[s].scratch_bytes > 0) {
-      steps_[s].scratch = arena_.get() + blocks[steps_[s].scratch_block].offset;
+  for (Step& step : steps_) {
+    if (step.scratch_bytes > 0) {
+      step.scratch = arena_.get() + blocks[step.scratch_block].offset;
     }
   }
 }

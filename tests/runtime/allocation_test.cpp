@@ -28,6 +28,9 @@ void* counted_or_throw(std::size_t bytes) {
 
 }  // namespace
 
+// GCC pairs the inlined malloc of one operator with the free of the other and calls them mismatched
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+
 // all that a sanitizer's library would otherwise bring, so that new and delete stay a pair
 void* operator new(std::size_t bytes) { return counted_or_throw(bytes); }
 void* operator new[](std::size_t bytes) { return counted_or_throw(bytes); }
