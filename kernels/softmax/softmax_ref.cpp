@@ -6,11 +6,13 @@
 namespace attn::kernels::scalar {
 namespace {
 
-// scale · x + mask − largest, rounded once where there is no mask: what a rounded product would
-// lose at scores of some size is more than exp and sum together.
+// scale · x + mask − largest. Without a mask the difference is taken first: a product rounded
+// before it would lose more than exp and sum together, and of huge scores only its rounding would
+// be left.
 template <class T>
-T exponent(const SoftmaxArgs<T>& args, const T* x, const T* mask, index_t c, T largest) {
-  return std::fma(args.scale, x[c], mask == nullptr ? -largest : mask[c] - largest);
+T exponent(const SoftmaxArgs<T>& args, const T* x, const T* mask, index_t c, T top, T largest) {
+  if (mask == nullptr) return args.scale * (x[c] - top);
+  return std::fma(args.scale, x[c], mask[c] - largest);
 }
 
 }  // namespace
@@ -25,15 +27,19 @@ void softmax_rows(const SoftmaxArgs<T>& args, index_t first, index_t count) {
         args.mask == nullptr ? nullptr : args.mask + r % args.mask_rows * args.cols;
     const index_t seen = visible_columns(args, r);
     T largest = nothing;
+    T top = 0;  // x where the score is largest, kept apart: y may be x
     bool number = true;
     for (index_t c = 0; c < seen; ++c) {
-      const T z = exponent(args, x, mask, c, T{0});
+      const T z = std::fma(args.scale, x[c], mask == nullptr ? T{0} : mask[c]);
       number = number && !std::isnan(z);
-      largest = std::fmax(largest, z);
+      if (z > largest) {
+        largest = z;
+        top = x[c];
+      }
     }
     double sum = 0;  // for floats too: this is the truth, and a long row of floats adds up errors
     for (index_t c = 0; c < seen; ++c) {
-      y[c] = largest == nothing ? T{0} : std::exp(exponent(args, x, mask, c, largest));
+      y[c] = largest == nothing ? T{0} : std::exp(exponent(args, x, mask, c, top, largest));
       sum += static_cast<double>(y[c]);
     }
     for (index_t c = 0; c < seen; ++c) {

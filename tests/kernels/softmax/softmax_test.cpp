@@ -207,6 +207,18 @@ TEST_CASE("huge and tiny scores", "[softmax]") {
   }
 }
 
+TEST_CASE("huge scores with a scale that rounds", "[softmax]") {
+  for (const Isa isa : supported_isas()) {
+    Setup setup{{1, 20}, 0.9};
+    std::vector<float> x(20, -1e30F);
+    x[3] = x[7] = 1e30F;
+    const auto y = run<float>(isa, setup, x);
+    REQUIRE(y[3] == 0.5F);
+    REQUIRE(y[7] == 0.5F);
+    REQUIRE(y[0] == 0);
+  }
+}
+
 TEST_CASE("nothing to do", "[softmax]") {
   for (const Isa isa : supported_isas()) {
     REQUIRE(run<float>(isa, {{0, 5}}, {}).empty());
