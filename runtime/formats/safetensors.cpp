@@ -130,7 +130,9 @@ Claim read_claim(const std::string& tensor, const Json& value, const std::string
 
   const std::string& type = json_string(json_member(value, "dtype", where), where + ": dtype");
   const std::optional<DType> dtype = dtype_from_name(type);
-  if (!dtype) fail(where, "dtype: the type " + quote(type) + " is unknown");
+  // block formats have no place in this container: they travel as bytes (U8)
+  if (!dtype || dtype_block(*dtype) != 1)
+    fail(where, "dtype: the type " + quote(type) + " is unknown");
   claim.entry.dtype = *dtype;
 
   const Json& shape = json_member(value, "shape", where);

@@ -43,6 +43,10 @@ void check(std::span<const TensorEntry> tensors, const std::map<std::string, std
       refuse(where + ": has " + std::to_string(tensor.shape.size()) +
              " dimensions, above the limit of " + std::to_string(most_dimensions));
     }
+    if (dtype_block(tensor.dtype) != 1) {
+      refuse(where + ": " + std::string(dtype_name(tensor.dtype)) +
+             " is a block format; its bytes are written as U8");
+    }
     const auto elements = checked_elements(tensor.shape);
     const auto size = elements ? checked_multiply(static_cast<std::uint64_t>(*elements),
                                                   std::uint64_t{dtype_size(tensor.dtype)})
