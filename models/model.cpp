@@ -1,83 +1,18 @@
-#include "attn/attn.hpp"
-#include "models/architecture.hpp"
-#include "models/runner.hpp"
+#include "models/model_impl.hpp"
 #include "models/size_loss_task.hpp"
-#include "models/weights.hpp"
-#include "models/words.hpp"
-#include "runtime/formats/json.hpp"
 #include "runtime/formats/safetensors_writer.hpp"
 
-#include <array>
 #include <cmath>
-#include <new>
-#include <stdexcept>
 
 namespace attn {
 
 using models::Architecture;
+using models::errors_of_ours;
 using models::Metadata;
+using models::naming;
 using models::Runner;
 using models::Weights;
 using models::WeightSpec;
-
-class Model::Impl {
- public:
-  Impl(const Architecture& kind, Metadata meta, std::vector<WeightSpec> weight_specs, Weights own,
-       const Options& options, kernels::IsaChoice choice)
-      : architecture(&kind),
-        name(kind.name),
-        metadata(std::move(meta)),
-        specs(std::move(weight_specs)),
-        weights(std::move(own)),
-        isa(std::move(choice)) {
-    session_options.isa = isa.isa;
-    session_options.profile = options.profile;
-    const int threads = options.threads == 0 ? kernels::default_threads() : options.threads;
-    workers = kernels::make_workers(threads);
-    session_options.workers = workers.get();
-    metadata.set("attn.architecture", name);
-    if (metadata.has("attn.vocab")) {
-      vocabulary = models::Vocabulary(metadata.strings("attn.vocab"));
-    }
-    if (metadata.has("attn.size_words")) size_words = metadata.strings("attn.size_words");
-    sentence = metadata.sentence("attn.sentence");
-  }
-
-  Runner& runner(bool batched) {
-    std::unique_ptr<Runner>& which = runners[batched ? 1 : 0];
-    if (!which) {
-      which = std::make_unique<Runner>(*architecture, metadata, specs, weights, batched,
-                                       session_options);
-    }
-    return *which;
-  }
-
-  // One dimension more than the architecture's input has says that there is a batch.
-  bool batched(std::size_t rank) {
-    if (!architecture->batches) return false;
-    const Runner& plain = runner(false);
-    return rank == plain.graph().value(plain.inputs()[0]).shape.dims().size() + 1;
-  }
-
-  Runner& runner_for(std::span<const Input> inputs) {
-    return runner(!inputs.empty() && batched(inputs[0].shape.size()));
-  }
-
-  [[nodiscard]] Dims sample_shape() const;
-
-  const Architecture* architecture;
-  std::string name;
-  Metadata metadata;
-  std::vector<WeightSpec> specs;
-  Weights weights;
-  kernels::IsaChoice isa;
-  std::unique_ptr<kernels::Workers> workers;
-  runtime::SessionOptions session_options;
-  std::array<std::unique_ptr<Runner>, 2> runners;
-  models::Vocabulary vocabulary;
-  std::vector<std::string> size_words;
-  std::string sentence;
-};
 
 namespace {
 
@@ -85,29 +20,6 @@ void check(const Options& options) {
   if (options.threads < 0 || options.threads > 1024) {
     throw Error(ErrorKind::usage, "threads: " + std::to_string(options.threads) +
                                       " is not in 1..1024 (0: as many as allowed)");
-  }
-}
-
-// What the library throws is attn::Error and nothing else: memory that the standard library could
-// not get becomes one.
-template <class Body>
-auto errors_of_ours(Body&& body) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    throw Error(ErrorKind::memory, "not enough memory");
-  } catch (const std::length_error&) {
-    throw Error(ErrorKind::memory, "not enough memory: more elements than can be counted");
-  }
-}
-
-// Adds what is being read to the message of an error inside it.
-template <class Body>
-auto naming(const std::string& what, Body&& body) {
-  try {
-    return body();
-  } catch (const Error& error) {
-    throw Error(error.kind(), what + ": " + error.what());
   }
 }
 
@@ -308,92 +220,6 @@ void Model::save(const std::filesystem::path& path) const {
                        std::as_bytes(std::span(tensor.data, tensor.elements()))});
   }
   runtime::write_safetensors(path, self().metadata.all(), entries);
-}
-
-// The shape of the sample input, or of the model's sentence; empty where there is none.
-Dims Model::Impl::sample_shape() const {
-  Dims shape;
-  if (metadata.has("attn.sample_input")) {
-    runtime::Json sample =
-        runtime::parse_json(metadata.text("attn.sample_input"), "metadata 'attn.sample_input'");
-    if (sample.is_object() && !sample.empty()) sample = runtime::Json(*sample.begin());
-    while (sample.is_array() && !sample.empty()) {
-      shape.push_back(static_cast<std::int64_t>(sample.size()));
-      sample = runtime::Json(sample.front());
-    }
-  } else if (!sentence.empty()) {
-    shape.push_back(static_cast<std::int64_t>(models::split_words(sentence).size()));
-  }
-  return shape;
-}
-
-namespace {
-
-// The numbers of the symbols where the first input has that shape; 1 for those it does not tell.
-Dims symbols_for(const Runner& runner, const Dims& shape) {
-  Dims symbols(runner.graph().symbols().size(), 1);
-  const runtime::Shape& input = runner.graph().value(runner.inputs()[0]).shape;
-  for (int d = 0; d < input.rank() && static_cast<std::size_t>(d) < shape.size(); ++d) {
-    if (!input[d].symbolic()) continue;
-    symbols[static_cast<std::size_t>(input[d].symbol)] =
-        std::max<std::int64_t>(1, shape[static_cast<std::size_t>(d)]);
-  }
-  return symbols;
-}
-
-}  // namespace
-
-ModelInfo Model::info() const {
-  return errors_of_ours([&] {
-    ModelInfo info;
-    info.architecture = self().name;
-    for (const auto& [key, value] : self().metadata.all()) {
-      constexpr std::size_t bulk = 400;  // longer values are data, not parameters
-      if (value.size() <= bulk) info.parameters[key] = value;
-    }
-    info.parameter_count = static_cast<std::int64_t>(self().weights.elements());
-    for (const WeightSpec& spec : self().specs)
-      info.tensors.push_back({spec.name, "F32", spec.shape});
-    info.isa = kernels::isa_name(self().isa.isa);
-    info.isa_reason = self().isa.why;
-    info.threads = self().workers->size();
-
-    const Dims sample = self().sample_shape();
-    Runner runner(*self().architecture, self().metadata, self().specs, self().weights,
-                  self().batched(sample.size()), self().session_options);
-    const runtime::Graph& graph = runner.graph();
-    const runtime::Session& session = runner.session(symbols_for(runner, sample));
-    for (const runtime::ProfileRow& row : session.profile()) {
-      const runtime::Node& node = graph.node(row.node);
-      ModelInfo::Node& line = info.graph.emplace_back();
-      line.op = row.op;
-      line.implementation = row.note;
-      for (const runtime::ValueId id : node.inputs) {
-        if (id == runtime::ValueId::none) continue;
-        const std::string& name = graph.value(graph.value(id).storage).name;
-        line.inputs += (line.inputs.empty() ? "" : " ") + name + graph.shape_text(id);
-      }
-      line.outputs = graph.shape_text(node.outputs[0]);
-    }
-    const runtime::MemoryReport& memory = session.memory();
-    info.memory = {self().weights.elements() * sizeof(float),
-                   memory.arena,
-                   memory.results,
-                   memory.scratch,
-                   memory.states,
-                   memory.results_in_place};
-    return info;
-  });
-}
-
-std::vector<OpProfile> Model::profile() const {
-  std::vector<OpProfile> rows;
-  for (const std::unique_ptr<Runner>& runner : self().runners) {
-    if (!runner) continue;
-    const std::vector<OpProfile> some = runner->profile();
-    rows.insert(rows.end(), some.begin(), some.end());
-  }
-  return rows;
 }
 
 }  // namespace attn

@@ -1,0 +1,111 @@
+#pragma once
+
+// What stands behind attn::Model, for the files that implement the facade.
+
+#include "attn/attn.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/workers.hpp"
+#include "models/architecture.hpp"
+#include "models/metadata.hpp"
+#include "models/runner.hpp"
+#include "models/weights.hpp"
+#include "models/words.hpp"
+
+#include <array>
+#include <memory>
+#include <new>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace attn {
+
+class Model::Impl {
+ public:
+  Impl(const models::Architecture& kind, models::Metadata meta,
+       std::vector<models::WeightSpec> weight_specs, models::Weights own, const Options& options,
+       kernels::IsaChoice choice)
+      : architecture(&kind),
+        name(kind.name),
+        metadata(std::move(meta)),
+        specs(std::move(weight_specs)),
+        weights(std::move(own)),
+        isa(std::move(choice)) {
+    session_options.isa = isa.isa;
+    session_options.profile = options.profile;
+    const int threads = options.threads == 0 ? kernels::default_threads() : options.threads;
+    workers = kernels::make_workers(threads);
+    session_options.workers = workers.get();
+    metadata.set("attn.architecture", name);
+    if (metadata.has("attn.vocab")) {
+      vocabulary = models::Vocabulary(metadata.strings("attn.vocab"));
+    }
+    if (metadata.has("attn.size_words")) size_words = metadata.strings("attn.size_words");
+    sentence = metadata.sentence("attn.sentence");
+  }
+
+  models::Runner& runner(bool batched) {
+    std::unique_ptr<models::Runner>& which = runners[batched ? 1 : 0];
+    if (!which) {
+      which = std::make_unique<models::Runner>(*architecture, metadata, specs, weights, batched,
+                                               session_options);
+    }
+    return *which;
+  }
+
+  // One dimension more than the architecture's input has says that there is a batch.
+  bool batched(std::size_t rank) {
+    if (!architecture->batches) return false;
+    const models::Runner& plain = runner(false);
+    return rank == plain.graph().value(plain.inputs()[0]).shape.dims().size() + 1;
+  }
+
+  models::Runner& runner_for(std::span<const Input> inputs) {
+    return runner(!inputs.empty() && batched(inputs[0].shape.size()));
+  }
+
+  [[nodiscard]] Dims sample_shape() const;
+
+  const models::Architecture* architecture;
+  std::string name;
+  models::Metadata metadata;
+  std::vector<models::WeightSpec> specs;
+  models::Weights weights;
+  kernels::IsaChoice isa;
+  std::unique_ptr<kernels::Workers> workers;
+  runtime::SessionOptions session_options;
+  std::array<std::unique_ptr<models::Runner>, 2> runners;
+  models::Vocabulary vocabulary;
+  std::vector<std::string> size_words;
+  std::string sentence;
+};
+
+namespace models {
+
+/// Runs the body of a public function. What the library throws is attn::Error and nothing else:
+/// memory that the standard library could not get becomes one.
+template <class Body>
+auto errors_of_ours(Body&& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorKind::memory, "not enough memory");
+  } catch (const std::length_error&) {
+    throw Error(ErrorKind::memory, "not enough memory: more elements than can be counted");
+  }
+}
+
+/// Adds what is being read to the message of an error inside it.
+template <class Body>
+auto naming(const std::string& what, Body&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw Error(error.kind(), what + ": " + error.what());
+  }
+}
+
+}  // namespace models
+
+}  // namespace attn
