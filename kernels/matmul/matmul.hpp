@@ -2,6 +2,7 @@
 
 #include "kernels/elementwise/elementwise.hpp"
 #include "kernels/isa.hpp"
+#include "kernels/quant/quant.hpp"
 #include "kernels/workers.hpp"
 
 #include <optional>
@@ -19,6 +20,16 @@ struct MatrixView {
   index_t row_stride = 0, col_stride = 1;
 };
 
+/// B as a model's file stores it: Bᵀ [n, k] in rows of `type` (k a whole number of its blocks),
+/// without gaps and of any alignment. It is read where it stands.
+struct StoredWeights {
+  const void* data = nullptr;
+  WeightType type = WeightType::f32;
+  /// Round A and B to bfloat16 before they are multiplied (products of those are exact in float32)
+  /// where m > 8; the rows of a decode step stay f32.
+  bool bf16 = false;
+};
+
 /// C[b] = act(alpha · A[b] · B[b] + bias) (+ C[b] where `accumulate`), for b < batch.
 /// A [m, k], B [k, n], C [m, n] with contiguous rows. m, n, k and batch may be 0 or 1; with k = 0
 /// the product is 0. A batch stride of 0 shares the operand. C overlaps neither A nor B. The
@@ -34,6 +45,9 @@ struct MatmulArgs {
   bool accumulate = false;
   const T* bias = nullptr;  ///< [n] or null
   std::optional<Unary> activation;
+  /// B as stored weights; data null: b or packed_b are read. With batch 1 and a contiguous A
+  /// (col_stride 1).
+  StoredWeights stored;
   /// B as matmul_pack wrote it for this level and implementation, or null. b is then not read.
   const void* packed_b = nullptr;
   /// matmul_scratch_bytes() bytes, 64-byte aligned; may be null where that is 0.
@@ -47,6 +61,7 @@ struct MatmulProblem {
   bool a_transposed = false, b_transposed = false;  ///< col_stride ≠ 1
   bool b_constant = false;  ///< B is a weight: it may be packed once and used many times
   bool f64 = false;
+  bool stored = false;  ///< B is StoredWeights
 };
 
 /// A row of the implementation table, best first, the reference last.

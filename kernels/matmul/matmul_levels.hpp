@@ -43,16 +43,35 @@ using MatmulBlockRun = void (*)(const MatmulBlock& block);
 /// Writes the panels of B [k, columns].
 using MatmulPack = void (*)(index_t k, index_t columns, const MatrixView<float>& b, float* panels);
 
+/// A piece of C = A Wᵀ for few rows of A and `columns` stored rows W [columns, k].
+struct StreamArgs {
+  WeightType type = WeightType::f32;
+  index_t rows = 0, columns = 0, k = 0;
+  const float* a = nullptr;
+  index_t a_row = 0;
+  const unsigned char* weights = nullptr;
+  index_t weight_row = 0;  ///< bytes
+  float* c = nullptr;
+  index_t c_row = 0;
+};
+
+using MatmulStream = void (*)(const StreamArgs& args);
+
+/// Rounds to bfloat16, to nearest even, and back: x[i], i < n, in place. NaN stays NaN.
+void round_to_bfloat(index_t n, float* x);
+
 namespace scalar {
 template <class T>
 void matmul(Workers& workers, const MatmulArgs<T>& args);
 }
 namespace avx2 {
 void matmul_block(const MatmulBlock& block);
+void matmul_stream(const StreamArgs& args);
 void matmul_pack(index_t k, index_t columns, const MatrixView<float>& b, float* panels);
 }  // namespace avx2
 namespace avx512 {
 void matmul_block(const MatmulBlock& block);
+void matmul_stream(const StreamArgs& args);
 void matmul_pack(index_t k, index_t columns, const MatrixView<float>& b, float* panels);
 }  // namespace avx512
 
@@ -62,6 +81,6 @@ void matmul_activate(Isa isa, Unary activation, index_t rows, index_t columns, f
                      index_t from_row, float* to, index_t to_row, bool add);
 
 /// The rows of the table that have a file of their own.
-extern const MatmulImpl matmul_small, matmul_packed, matmul_onednn;
+extern const MatmulImpl matmul_streamed, matmul_small, matmul_packed, matmul_onednn;
 
 }  // namespace attn::kernels

@@ -38,6 +38,7 @@ class OneThread {
 };
 
 const char* declines(const MatmulProblem& p, Isa isa) {
+  if (p.stored) return "stored weights";
   if (p.f64) return "float only";
   if (isa == Isa::scalar || isa != supported_isas().back()) return "chooses its level itself";
   if (p.m <= 8) return "a row alone may get other bits than among others";

@@ -40,14 +40,16 @@ bool reads_in_place(const MatmulArgs<float>& p) {
 }
 
 struct Cut {
-  index_t rows, columns, k;                          // of one block
-  index_t row_cuts, column_cuts;                     // blocks of C
-  index_t panels_bytes, a_bytes, tile_bytes, bytes;  // of one worker's scratch
+  index_t rows, columns, k;       // of one block
+  index_t row_cuts, column_cuts;  // blocks of C
+  // of one worker's scratch; decoded: of stored weights a block as floats, not yet in panels, and A
+  // rounded
+  index_t panels_bytes, a_bytes, tile_bytes, decoded_bytes, rounded_bytes, bytes;
 };
 
 constexpr index_t header_bytes = 64;  // which block of B the worker's scratch holds
 
-Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa) {
+Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa, bool stored) {
   Cut cut{};
   const index_t panel = panel_columns(isa);
   cut.columns = std::min(column_block(k), round_up(std::max<index_t>(n, 1), panel));
@@ -60,7 +62,12 @@ Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa) {
   cut.panels_bytes = round_up(cut.columns * cut.k * static_cast<index_t>(sizeof(float)), 64);
   cut.tile_bytes = round_up(cut.rows * cut.columns * static_cast<index_t>(sizeof(float)), 64);
   cut.a_bytes = round_up(gathered_rows * cut.k * static_cast<index_t>(sizeof(float)), 64);
-  cut.bytes = header_bytes + cut.panels_bytes + cut.a_bytes + cut.tile_bytes;
+  if (stored) {
+    cut.decoded_bytes = cut.panels_bytes;
+    cut.rounded_bytes = round_up(cut.rows * cut.k * static_cast<index_t>(sizeof(float)), 64);
+  }
+  cut.bytes = header_bytes + cut.panels_bytes + cut.a_bytes + cut.tile_bytes + cut.decoded_bytes +
+              cut.rounded_bytes;
   return cut;
 }
 
@@ -75,10 +82,13 @@ const char* declines(const MatmulProblem& problem, Isa isa) {
 // widths.
 std::size_t scratch_bytes(const MatmulProblem& p, Isa isa, int workers) {
   const auto room = [&](index_t k) {
-    const Cut cut = cut_of(p.m, p.n, k, p.batch, isa);
-    const index_t elements = std::min(p.m, row_block) * cut.columns;
-    return cut.bytes - cut.tile_bytes +
-           round_up(elements * static_cast<index_t>(sizeof(float)), 64);
+    const Cut cut = cut_of(p.m, p.n, k, p.batch, isa, p.stored);
+    const index_t rows = std::min(p.m, row_block);
+    const auto floats = [](index_t count) {
+      return round_up(count * static_cast<index_t>(sizeof(float)), 64);
+    };
+    return cut.bytes - cut.tile_bytes - cut.rounded_bytes + floats(rows * cut.columns) +
+           (p.stored ? floats(rows * cut.k) : 0);
   };
   return static_cast<std::size_t>(std::max(room(p.k), room(std::min(p.k, k_block / 2))) * workers);
 }
@@ -134,7 +144,11 @@ struct Run {
     do {
       block.k = std::min(k_block, p.k - k);
       block.a = p.a.data + entry * p.batch_stride_a + i * p.a.row_stride + k * p.a.col_stride;
-      place_b(block, entry, j, k, own);
+      if (p.stored.data != nullptr) {
+        place_stored(block, j, k, own);
+      } else {
+        place_b(block, entry, j, k, own);
+      }
       block.resume = k > 0;
       k += block.k;
       block.finish = k == p.k;
@@ -178,6 +192,38 @@ struct Run {
     block.b_panel = block.k * panel;
   }
 
+  // Rows of stored weights become floats and then panels; where asked, both operands are rounded.
+  void place_stored(MatmulBlock& block, index_t j, index_t k, char* own) const {
+    const index_t bytes = row_bytes(p.stored.type, p.k);
+    const auto* const from =
+        static_cast<const char*>(p.stored.data) + j * bytes + row_bytes(p.stored.type, k);
+    auto* const panels = reinterpret_cast<float*>(own + header_bytes);
+    char* const after = own + header_bytes + cut.panels_bytes + cut.a_bytes + cut.tile_bytes;
+    auto* const decoded = reinterpret_cast<float*>(after);
+    const char* held = nullptr;
+    std::memcpy(&held, own, sizeof held);
+    if (held != from) {
+      for (index_t c = 0; c < block.columns; ++c) {
+        dequantize(isa, p.stored.type, block.k, from + c * bytes, decoded + c * block.k);
+      }
+      if (p.stored.bf16) round_to_bfloat(block.columns * block.k, decoded);
+      pack_panels(isa, block.k, block.columns, {decoded, 1, block.k}, panels);
+      std::memcpy(own, &from, sizeof from);
+    }
+    if (p.stored.bf16) {
+      auto* const rounded = reinterpret_cast<float*>(after + cut.decoded_bytes);
+      for (index_t r = 0; r < block.rows; ++r) {
+        std::copy_n(block.a + r * block.a_row, block.k, rounded + r * block.k);
+      }
+      round_to_bfloat(block.rows * block.k, rounded);
+      block.a = rounded;
+      block.a_row = block.k;
+    }
+    block.b = panels;
+    block.b_row = panel_columns(isa);
+    block.b_panel = block.k * panel_columns(isa);
+  }
+
   void copy_rows(const MatmulBlock& block, float* c) const {
     for (index_t i = 0; i < block.rows; ++i) {
       std::copy_n(block.c + i * block.c_row, block.columns, c + i * p.stride_c);
@@ -188,7 +234,7 @@ struct Run {
 void run(Isa isa, Workers& workers, const MatmulArgs<float>& args) {
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
   const Run run{
-      args, isa, cut_of(args.m, args.n, args.k, args.batch, isa),
+      args, isa, cut_of(args.m, args.n, args.k, args.batch, isa, args.stored.data != nullptr),
       at_level<MatmulBlockRun>(isa, avx2::matmul_block, avx2::matmul_block, avx512::matmul_block),
       reads_in_place(args)};
   for (int worker = 0; worker < workers.size(); ++worker) {

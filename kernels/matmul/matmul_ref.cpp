@@ -1,6 +1,8 @@
 #include "kernels/matmul/matmul_levels.hpp"
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
 
 namespace attn::kernels::scalar {
 namespace {
@@ -8,6 +10,8 @@ namespace {
 // Columns summed together: their sums stay in registers or L1, and the compiler may vectorize over
 // them, which leaves the order of each sum as it is.
 constexpr index_t width = 32;
+// Stored weights that are decoded at a time: whole blocks of every format.
+constexpr index_t piece = 256;
 
 template <class T>
 void row_piece(const MatmulArgs<T>& p, const T* a, const T* b, T* c, const T* bias, index_t count) {
@@ -28,10 +32,46 @@ void row_piece(const MatmulArgs<T>& p, const T* a, const T* b, T* c, const T* bi
   for (index_t j = 0; j < count; ++j) c[j] = p.accumulate ? c[j] + sum[j] : sum[j];
 }
 
+// Stored weights are decoded a row at a time.
+void stored_matmul(Workers& workers, const MatmulArgs<float>& p) {
+  const index_t bytes = row_bytes(p.stored.type, p.k);
+  const bool rounded = p.stored.bf16 && p.m > 8;
+  parallel_for(workers, ceil_div(p.n, width), [&](index_t chunk, int) {
+    std::array<float, piece> w{};
+    for (index_t j = chunk * width; j < std::min(p.n, (chunk + 1) * width); ++j) {
+      const auto* const row = static_cast<const char*>(p.stored.data) + j * bytes;
+      for (index_t k = 0; k < p.k; k += piece) {
+        const index_t count = std::min(piece, p.k - k);
+        dequantize(Isa::scalar, p.stored.type, count, row + row_bytes(p.stored.type, k), w.data());
+        if (rounded) round_to_bfloat(count, w.data());
+        for (index_t i = 0; i < p.m; ++i) {
+          const float* const a = p.a.data + i * p.a.row_stride + k;
+          float& c = p.c[i * p.stride_c + j];
+          float sum = k == 0 ? 0 : c;
+          for (index_t l = 0; l < count; ++l) {
+            float x = a[l];
+            if (rounded) round_to_bfloat(1, &x);
+            sum += x * w[static_cast<std::size_t>(l)];
+          }
+          c = sum;
+        }
+      }
+      for (index_t i = 0; i < p.m; ++i) {
+        float& c = p.c[i * p.stride_c + j];
+        c = (p.k == 0 ? 0 : c) * p.alpha + (p.bias != nullptr ? p.bias[j] : 0);
+        if (p.activation) unary(Isa::scalar, serial_workers(), *p.activation, 1, &c, &c);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
 void matmul(Workers& workers, const MatmulArgs<T>& p) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (p.stored.data != nullptr) return stored_matmul(workers, p);
+  }
   // rows a chunk: some 100 µs of work, or all of a batch entry
   const index_t work = std::max<index_t>(1, p.n * p.k);
   const index_t grain = std::clamp<index_t>(262144 / work, 1, std::max<index_t>(1, p.m));

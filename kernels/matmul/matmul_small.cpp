@@ -17,6 +17,7 @@ constexpr index_t grain = 1 << 19;
 
 const char* declines(const MatmulProblem& p, Isa isa) {
   if (p.f64) return "float only";
+  if (p.stored) return "stored weights";
   if (isa == Isa::scalar) return "needs AVX2";
   if (p.m > most_rows) return "more than 64 rows";
   // n alone too: a row of C must fit beside B

@@ -3,6 +3,7 @@
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
+#include "runtime/stored.hpp"
 
 #include <algorithm>
 #include <string>
@@ -11,10 +12,14 @@ namespace attn::runtime {
 namespace {
 
 std::vector<ValueType> infer(const InferContext& c) {
-  c.require_number(0);
+  const bool stored = storage_only(c.dtype(0));
+  if (!stored) c.require_number(0);
   c.require(c.shape(0).rank() == 2, "the table is [rows, cols]");
+  c.require(!stored || (c.value(0).role == Role::weight &&
+                        c.shape(0)[1].extent % dtype_block(c.dtype(0)) == 0),
+            "a stored table is a weight of whole blocks");
   c.require(c.dtype(1) == DType::i32 && c.shape(1).rank() == 1, "ids are I32 [count]");
-  return {{c.dtype(0), Shape{c.shape(1)[0], c.shape(0)[1]}}};
+  return {{stored ? DType::f32 : c.dtype(0), Shape{c.shape(1)[0], c.shape(0)[1]}}};
 }
 
 void check_ids(kernels::index_t count, const std::int32_t* ids, kernels::index_t rows) {
@@ -50,6 +55,46 @@ class GatherKernel final : public Kernel {
   const std::int32_t* ids_ = nullptr;
   T* y_ = nullptr;
 };
+
+// Decodes the rows that are asked for.
+class StoredGatherKernel final : public Kernel {
+ public:
+  explicit StoredGatherKernel(const BindContext& c)
+      : isa_(c.isa), type_(*weight_type(c.dtype(0))) {}
+
+  void prepare(const Operands& o) override {
+    rows_ = o.inputs[0].dim(0);
+    table_ = static_cast<const std::byte*>(o.inputs[0].data);
+    ids_ = o.inputs[1].as<const std::int32_t>();
+    count_ = o.outputs[0].dim(0);
+    cols_ = o.outputs[0].dim(1);
+    y_ = o.outputs[0].as<float>();
+  }
+  void run(kernels::Workers& workers) override {
+    check_ids(count_, ids_, rows_);
+    const kernels::index_t bytes = kernels::row_bytes(type_, cols_);
+    constexpr kernels::index_t grain = 16;  // rows: some 10 µs
+    kernels::parallel_for(
+        workers, kernels::ceil_div(count_, grain), [&](kernels::index_t chunk, int) {
+          for (kernels::index_t i = chunk * grain; i < std::min(count_, (chunk + 1) * grain); ++i) {
+            kernels::dequantize(isa_, type_, cols_, table_ + ids_[i] * bytes, y_ + i * cols_);
+          }
+        });
+  }
+
+ private:
+  kernels::Isa isa_;
+  kernels::WeightType type_;
+  kernels::index_t rows_ = 0, count_ = 0, cols_ = 0;
+  const std::byte* table_ = nullptr;
+  const std::int32_t* ids_ = nullptr;
+  float* y_ = nullptr;
+};
+
+std::unique_ptr<Kernel> bind(const BindContext& context) {
+  if (storage_only(context.dtype(0))) return std::make_unique<StoredGatherKernel>(context);
+  return make_kernel<GatherKernel>(context);
+}
 
 // inputs: dy [count, cols], ids [count], table (for its shape) → dtable
 std::vector<ValueType> infer_scatter(const InferContext& c) {
@@ -95,8 +140,7 @@ void gradient(GradientContext& c) {
 
 }  // namespace
 
-const OpDef gather_op{
-    .name = "gather", .infer = infer, .bind = make_kernel<GatherKernel>, .gradient = gradient};
+const OpDef gather_op{.name = "gather", .infer = infer, .bind = bind, .gradient = gradient};
 const OpDef scatter_add_op{
     .name = "scatter_add", .infer = infer_scatter, .bind = make_kernel<ScatterAddKernel>};
 

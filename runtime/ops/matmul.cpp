@@ -4,6 +4,7 @@
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
+#include "runtime/stored.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -23,8 +24,15 @@ bool pairwise(int rank_a, int rank_b, const MatmulAttributes& attributes) {
 std::vector<ValueType> infer(const InferContext& c) {
   const auto& attributes = c.attributes<MatmulAttributes>();
   c.require_number(0);
-  c.require_number(1);
   const Shape a = c.shape(0), b = c.shape(1);
+  if (storage_only(c.dtype(1))) {
+    c.require(c.dtype(0) == DType::f32 && c.value(1).role == Role::weight && b.rank() == 2 &&
+                  attributes.transpose_b && !attributes.transpose_a && !attributes.flatten,
+              "stored weights are W [n, k] of x Wᵀ");
+    c.require(b[1].extent % dtype_block(c.dtype(1)) == 0, "a row is no whole number of blocks");
+  } else {
+    c.require_number(1);
+  }
   c.require(a.rank() >= 2 && b.rank() >= 2, "operands need two dimensions");
   Shape out;
   if (attributes.flatten) {
@@ -81,7 +89,9 @@ class MatmulKernel final : public Kernel {
         attributes_(c.attributes<MatmulAttributes>()),
         pairwise_(pairwise(c.graph.value(c.node.inputs[0]).shape.rank(),
                            c.graph.value(c.node.inputs[1]).shape.rank(), attributes_)),
-        constant_b_(c.constant[1] && !pairwise_ && std::is_same_v<T, float>) {}
+        stored_(stored_b(c, pairwise_)),
+        bf16_(c.precision == Precision::bf16),
+        constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& largest, int workers) const override {
     std::size_t bytes = 0;
@@ -115,6 +125,15 @@ class MatmulKernel final : public Kernel {
   [[nodiscard]] std::string note() const override { return impl_ == nullptr ? "" : impl_->name; }
 
  private:
+  // Weights that are decoded as they are read: those that are not floats, and floats whose products
+  // are to be rounded.
+  static bool stored_b(const BindContext& c, bool pairwise) {
+    const auto& a = c.attributes<MatmulAttributes>();
+    if (storage_only(c.dtype(1))) return true;
+    return c.precision == Precision::bf16 && c.dtype(1) == DType::f32 && c.constant[1] &&
+           a.transpose_b && !a.transpose_a && !a.flatten && !pairwise;
+  }
+
   // Weights stand still for the life of a session, so each implementation packs them once.
   const void* packed(const kernels::MatmulProblem& problem) {
     for (Packed& existing : packed_) {
@@ -148,7 +167,11 @@ class MatmulKernel final : public Kernel {
       return args;
     }
     args.a = matrix<T>(a, attributes_.transpose_a);
-    args.b = matrix<T>(b, attributes_.transpose_b);
+    if (stored_) {
+      args.stored = {b.data, *weight_type(b.dtype), bf16_};
+    } else {
+      args.b = matrix<T>(b, attributes_.transpose_b);
+    }
     args.k = attributes_.transpose_a ? a.dim(-2) : a.dim(-1);
     args.m = pairwise_ ? c.dim(-2) : c.rows();
     if (pairwise_) {
@@ -168,12 +191,13 @@ class MatmulKernel final : public Kernel {
             .a_transposed = args.a.col_stride != 1,
             .b_transposed = args.b.col_stride != 1,
             .b_constant = constant_b_,
-            .f64 = std::is_same_v<T, double>};
+            .f64 = std::is_same_v<T, double>,
+            .stored = stored_};
   }
 
   kernels::Isa isa_;
   MatmulAttributes attributes_;
-  bool pairwise_, constant_b_;
+  bool pairwise_, stored_, bf16_, constant_b_;
   kernels::MatmulArgs<T> args_;
   const kernels::MatmulImpl* impl_ = nullptr;
   std::vector<Packed> packed_;
