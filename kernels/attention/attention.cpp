@@ -24,6 +24,53 @@ T* part(void* scratch, index_t floats, int worker) {
   return scratch == nullptr ? nullptr : static_cast<T*>(scratch) + worker * floats;
 }
 
+template <class T>
+AttendFew<T> attend_few_at(Isa isa) {
+  AttendFew<T> attend = scalar::attend_few<T>;
+  if constexpr (std::is_same_v<T, float>) {
+    attend = at_level<AttendFew<float>>(isa, attend, avx2::attend_few, avx512::attend_few);
+  }
+  return attend;
+}
+
+// Query i of head h of a batch entry, as a problem of its own over the keys of its window.
+template <class T>
+void attend_window(const AttentionArgs<T>& a, index_t entry, index_t h, index_t i,
+                   AttendFew<T> attend) {
+  const index_t kv_head = h / (a.heads / a.kv_heads);
+  const index_t seen = visible_keys(a, i), first = std::max<index_t>(0, seen - a.window);
+  const index_t row = (entry * a.heads + h) * a.q_len + i;
+  AttentionArgs<T> one = a;
+  one.batch = one.heads = one.kv_heads = one.q_len = 1;
+  one.kv_len = seen - first;
+  one.q.data += entry * a.q.batch_stride + h * a.q.head_stride + i * a.q.row_stride;
+  one.k.data += entry * a.k.batch_stride + kv_head * a.k.head_stride + first * a.k.row_stride;
+  one.v.data += entry * a.v.batch_stride + kv_head * a.v.head_stride + first * a.v.row_stride;
+  one.out.data += entry * a.out.batch_stride + h * a.out.head_stride + i * a.out.row_stride;
+  if (a.weights != nullptr) {
+    T* const weights = a.weights + row * a.kv_len;
+    std::fill_n(weights, first, T(0));
+    std::fill(weights + seen, weights + a.kv_len, T(0));
+    one.weights = weights + first;
+  }
+  if (a.log_sum_exp != nullptr) one.log_sum_exp = a.log_sum_exp + row;
+  attend(one, 0, 0);
+}
+
+// Where keys lie behind a window: a query at a time, which reads no key in vain.
+template <class T>
+void attention_in_windows(Isa isa, Workers& workers, const AttentionArgs<T>& a) {
+  const AttendFew<T> attend = attend_few_at<T>(isa);
+  const index_t blocks = ceil_div(a.q_len, attention_few_queries);
+  parallel_for(workers, a.batch * a.heads * blocks, [&](index_t chunk, int) {
+    const index_t head = chunk / blocks, begin = chunk % blocks * attention_few_queries;
+    const index_t end = std::min(a.q_len, begin + attention_few_queries);
+    for (index_t i = begin; i < end; ++i) {
+      attend_window(a, head / a.heads, head % a.heads, i, attend);
+    }
+  });
+}
+
 }  // namespace
 
 std::size_t attention_scratch_bytes(Isa isa, int workers, index_t, index_t, index_t, index_t q_len,
@@ -36,11 +83,9 @@ std::size_t attention_scratch_bytes(Isa isa, int workers, index_t, index_t, inde
 template <class T>
 void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
   Workers& crew = fitting(workers, args);
+  if (args.window > 0 && args.kv_len > args.window) return attention_in_windows(isa, crew, args);
   if (args.q_len <= attention_few_queries) {
-    AttendFew<T> attend = scalar::attend_few<T>;
-    if constexpr (std::is_same_v<T, float>) {
-      attend = at_level<AttendFew<float>>(isa, attend, avx2::attend_few, avx512::attend_few);
-    }
+    const AttendFew<T> attend = attend_few_at<T>(isa);
     parallel_for(crew, args.batch * args.kv_heads, [&](index_t chunk, int) {
       attend(args, chunk / args.kv_heads, chunk % args.kv_heads);
     });
@@ -62,6 +107,34 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
     attend(args, head / args.heads, head % args.heads, begin,
            std::min(args.q_len, begin + attention_chunk_queries),
            part<T>(args.scratch, share, worker));
+  });
+}
+
+template <class T>
+void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
+                         const std::int32_t* starts) {
+  const AttendFew<T> few = attend_few_at<T>(isa);
+  AttendRows<T> rows = scalar::attend_rows<T>;
+  if constexpr (std::is_same_v<T, float>) {
+    rows = at_level<AttendRows<float>>(isa, rows, avx2::attend_rows, avx512::attend_rows);
+  }
+  const index_t share = attend_rows_scratch(args.head_dim, args.value_dim);
+  const index_t group = args.heads / args.kv_heads;
+  parallel_for(workers, count * args.heads, [&](index_t chunk, int worker) {
+    const index_t sequence = chunk / args.heads, head = chunk % args.heads;
+    const index_t first = starts[sequence], length = starts[sequence + 1] - first;
+    AttentionArgs<T> one = args;
+    one.heads = one.kv_heads = 1;
+    one.q_len = one.kv_len = length;
+    one.q.data += head * args.q.head_stride + first * args.q.row_stride;
+    one.k.data += head / group * args.k.head_stride + first * args.k.row_stride;
+    one.v.data += head / group * args.v.head_stride + first * args.v.row_stride;
+    one.out.data += head * args.out.head_stride + first * args.out.row_stride;
+    if (length <= attention_few_queries) return few(one, 0, 0);
+    for (index_t begin = 0; begin < length; begin += attention_chunk_queries) {
+      rows(one, 0, 0, begin, std::min(length, begin + attention_chunk_queries),
+           part<T>(args.scratch, share, worker));
+    }
   });
 }
 
@@ -91,6 +164,10 @@ void attention_backward(Isa isa, Workers& workers, const AttentionBackwardArgs<T
 
 template void attention(Isa, Workers&, const AttentionArgs<float>&);
 template void attention(Isa, Workers&, const AttentionArgs<double>&);
+template void attention_sequences(Isa, Workers&, const AttentionArgs<float>&, index_t,
+                                  const std::int32_t*);
+template void attention_sequences(Isa, Workers&, const AttentionArgs<double>&, index_t,
+                                  const std::int32_t*);
 template void attention_backward(Isa, Workers&, const AttentionBackwardArgs<float>&);
 template void attention_backward(Isa, Workers&, const AttentionBackwardArgs<double>&);
 

@@ -3,6 +3,8 @@
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 
+#include <cstdint>
+
 namespace attn::kernels {
 
 /// A tensor [batch, heads, rows, head_dim] with contiguous head_dim.
@@ -26,6 +28,9 @@ struct AttentionArgs {
   index_t q_len = 0, kv_len = 0, head_dim = 0, value_dim = 0;
   T scale = 1;
   bool causal = false;
+  /// Sliding window, with causal and without mask: the query at position p sees the keys in
+  /// (p − window, p]. 0: none.
+  index_t window = 0;
   HeadsView<const T> q, k, v;
   HeadsView<T> out;
   /// Additive mask: element (b, h, i, j) at mask[b·mask_batch_stride + h·mask_head_stride +
@@ -51,6 +56,14 @@ struct AttentionArgs {
 /// NMSE ≤ 1e-10 (float). For q_len ≤ 8 a query's bits do not depend on the queries beside it.
 template <class T>
 void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args);
+
+/// The same over `count` sequences of different lengths that lie one after the other in the rows of
+/// q, k, v and out: sequence s has the rows [starts[s], starts[s + 1]), and sees only them. batch
+/// is 1, q_len and kv_len are the rows of all; no mask, weights, log_sum_exp or window. Nothing is
+/// padded.
+template <class T>
+void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
+                         const std::int32_t* starts);
 
 /// Gradients of attention: recomputes the weights from q, k and log_sum_exp, so nothing of size
 /// q_len × kv_len is kept. All gradients are overwritten. dweights: gradient with respect to

@@ -69,6 +69,16 @@ void binary(Isa isa, Workers& workers, Binary op, index_t rows, index_t cols, co
 }
 
 template <class T>
+void gated_silu(Isa isa, Workers& workers, index_t n, const T* gate, const T* up, T* y) {
+  GatedSilu<T> run = scalar::gated_silu<T>;
+  if constexpr (std::is_same_v<T, float>) {
+    run = at_level<GatedSilu<float>>(isa, run, avx2::gated_silu, avx512::gated_silu);
+  }
+  for_chunks(workers, n,
+             [&](index_t at, index_t count) { run(count, gate + at, up + at, y + at); });
+}
+
+template <class T>
 void affine(Isa isa, Workers& workers, index_t n, T scale, T shift, const T* x, T* y) {
   Affine<T> run = scalar::affine<T>;
   if constexpr (std::is_same_v<T, float>) {
@@ -95,6 +105,8 @@ template void binary(Isa, Workers&, Binary, index_t, index_t, const float*, cons
                      float*);
 template void binary(Isa, Workers&, Binary, index_t, index_t, const double*, const double*, bool,
                      double*);
+template void gated_silu(Isa, Workers&, index_t, const float*, const float*, float*);
+template void gated_silu(Isa, Workers&, index_t, const double*, const double*, double*);
 template void affine(Isa, Workers&, index_t, float, float, const float*, float*);
 template void affine(Isa, Workers&, index_t, double, double, const double*, double*);
 template void accumulate(Isa, Workers&, index_t, float, const float*, float*);

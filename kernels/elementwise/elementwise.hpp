@@ -33,6 +33,10 @@ template <class T>
 void binary(Isa isa, Workers& workers, Binary op, index_t rows, index_t cols, const T* a,
             const T* b, bool broadcast_b, T* y);
 
+/// y[i] = silu(gate[i]) · up[i] (Shazeer 2020, SwiGLU), within 3 ULP. y may be gate or up.
+template <class T>
+void gated_silu(Isa isa, Workers& workers, index_t n, const T* gate, const T* up, T* y);
+
 /// y[i] = scale · x[i] + shift. y may be x.
 template <class T>
 void affine(Isa isa, Workers& workers, index_t n, T scale, T shift, const T* x, T* y);

@@ -14,6 +14,8 @@ using UnaryBackward = void (*)(Unary function, index_t n, const T* x, const T* d
 template <class T>
 using BinaryRun = void (*)(Binary op, index_t rows, index_t cols, const T* a, const T* b, T* y);
 template <class T>
+using GatedSilu = void (*)(index_t n, const T* gate, const T* up, T* y);
+template <class T>
 using Affine = void (*)(index_t n, T scale, T shift, const T* x, T* y);
 template <class T>
 using Accumulate = void (*)(index_t n, T scale, const T* x, T* y);
@@ -26,6 +28,8 @@ void unary_backward(Unary function, index_t n, const T* x, const T* dy, T* dx);
 template <class T>
 void binary(Binary op, index_t rows, index_t cols, const T* a, const T* b, T* y);
 template <class T>
+void gated_silu(index_t n, const T* gate, const T* up, T* y);
+template <class T>
 void affine(index_t n, T scale, T shift, const T* x, T* y);
 template <class T>
 void accumulate(index_t n, T scale, const T* x, T* y);
@@ -34,6 +38,7 @@ namespace avx2 {
 void unary(Unary function, index_t n, const float* x, float* y);
 void unary_backward(Unary function, index_t n, const float* x, const float* dy, float* dx);
 void binary(Binary op, index_t rows, index_t cols, const float* a, const float* b, float* y);
+void gated_silu(index_t n, const float* gate, const float* up, float* y);
 void affine(index_t n, float scale, float shift, const float* x, float* y);
 void accumulate(index_t n, float scale, const float* x, float* y);
 }  // namespace avx2
@@ -41,6 +46,7 @@ namespace avx512 {
 void unary(Unary function, index_t n, const float* x, float* y);
 void unary_backward(Unary function, index_t n, const float* x, const float* dy, float* dx);
 void binary(Binary op, index_t rows, index_t cols, const float* a, const float* b, float* y);
+void gated_silu(index_t n, const float* gate, const float* up, float* y);
 void affine(index_t n, float scale, float shift, const float* x, float* y);
 void accumulate(index_t n, float scale, const float* x, float* y);
 }  // namespace avx512

@@ -83,6 +83,13 @@ void binary(Binary op, index_t rows, index_t cols, const T* a, const T* b, T* y)
 }
 
 template <class T>
+void gated_silu(index_t n, const T* gate, const T* up, T* y) {
+  for (index_t i = 0; i < n; ++i) {
+    y[i] = static_cast<T>(value(Unary::silu, gate[i]) * static_cast<double>(up[i]));
+  }
+}
+
+template <class T>
 void affine(index_t n, T scale, T shift, const T* x, T* y) {
   for (index_t i = 0; i < n; ++i) y[i] = std::fma(scale, x[i], shift);
 }
@@ -98,6 +105,8 @@ template void unary_backward(Unary, index_t, const float*, const float*, float*)
 template void unary_backward(Unary, index_t, const double*, const double*, double*);
 template void binary(Binary, index_t, index_t, const float*, const float*, float*);
 template void binary(Binary, index_t, index_t, const double*, const double*, double*);
+template void gated_silu(index_t, const float*, const float*, float*);
+template void gated_silu(index_t, const double*, const double*, double*);
 template void affine(index_t, float, float, const float*, float*);
 template void affine(index_t, double, double, const double*, double*);
 template void accumulate(index_t, float, const float*, float*);

@@ -44,4 +44,10 @@ void unary_backward(Unary function, index_t n, const float* x, const float* dy, 
   }
 }
 
+void gated_silu(index_t n, const float* gate, const float* up, float* y) {
+  for_vectors(n, [=](index_t i, auto access) {
+    access.store(y + i, apply<Unary::silu>(access.load(gate + i)) * access.load(up + i));
+  });
+}
+
 }  // namespace attn::kernels::ATTN_ISA_NS
