@@ -75,10 +75,16 @@ class Kernel {
   [[nodiscard]] virtual std::string note() const { return {}; }
 };
 
+/// How exactly products with weights are computed: f32 throughout, or products of numbers rounded
+/// to bfloat16, summed in f32; automatic: f32 for f32 weights, bf16 for 16-bit and quantized ones
+/// where it is faster.
+enum class Precision { automatic, f32, bf16 };
+
 struct BindContext {
   const Graph& graph;
   const Node& node;
   kernels::Isa isa;
+  Precision precision;
   /// Is input i a weight or constant that nothing in this session writes?
   std::span<const bool> constant;
 

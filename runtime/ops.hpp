@@ -7,10 +7,12 @@
 
 #include "kernels/elementwise/elementwise.hpp"
 #include "kernels/reduce/reduce.hpp"
+#include "kernels/rope/rope.hpp"
 #include "runtime/graph.hpp"
 
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace attn::runtime {
 
@@ -47,6 +49,9 @@ struct AttentionAttributes {
   int heads = 1, kv_heads = 1;
   std::optional<double> scale = std::nullopt;  ///< none: 1/√head_dim
   bool causal = false;
+  /// Sliding window (Mistral): the query at position p sees the keys in (p − window, p]; 0: none.
+  /// Needs causal, and takes no mask.
+  int window = 0;
 };
 
 struct AttentionValues {
@@ -56,9 +61,13 @@ struct AttentionValues {
 
 /// Scaled dot-product attention over heads that lie side by side in the last dimension: q [.., n,
 /// heads · d], k [.., m, kv_heads · d], v [.., m, kv_heads · e], mask [n, m] or none, at most one
-/// outer dimension.
+/// outer dimension. sequences I32 [count + 1] or none: the rows of q, k and v [n, ..] are sequences
+/// one after the other, of which s has the rows from sequences[s] to before sequences[s + 1] and
+/// sees only those; a run throws Error(invalid) unless they rise from 0 to n, and no weights are
+/// handed out.
 AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
-                          AttentionAttributes attributes, ValueId mask = ValueId::none);
+                          AttentionAttributes attributes, ValueId mask = ValueId::none,
+                          ValueId sequences = ValueId::none);
 
 /// Over the last dimension of x [.., cols]; gamma, beta [cols] or none.
 ValueId layer_norm(Graph& graph, ValueId x, ValueId gamma, ValueId beta, double eps);
@@ -82,6 +91,28 @@ ValueId sum_columns(Graph& graph, ValueId x);
 /// Σ x · w over all elements of two values of one shape → []. No gradient flows into w.
 ValueId dot(Graph& graph, ValueId x, ValueId w);
 
+/// silu(gate) · up, elementwise.
+ValueId gated_silu(Graph& graph, ValueId gate, ValueId up);
+
+/// The angles of a run: positions I32 [tokens] → [tokens, 4 · frequencies], for rope() with the
+/// same layout in all layers. A position p is turned by p · frequency; see kernels/rope/rope.hpp.
+ValueId rope_table(Graph& graph, ValueId positions, std::vector<double> frequencies,
+                   kernels::RopeLayout layout, DType dtype = DType::f32);
+
+struct RopeAttributes {
+  int heads = 1;
+  kernels::RopeLayout layout = kernels::RopeLayout::half;
+};
+
+/// Rotary position embedding of x [tokens, heads · head_dim]; what of a head the table has no
+/// angles for stays. No gradient flows into the table.
+ValueId rope(Graph& graph, ValueId x, ValueId table, RopeAttributes attributes);
+
+/// The first `length` rows of `state` [capacity, width] after the new rows [count, width] were
+/// written to their end. What reads the state afterwards reads this value. A resize throws
+/// Error(invalid) where count > length.
+ValueId append(Graph& graph, ValueId state, ValueId rows, Dim length);
+
 /// table[ids]: table [vocab, cols], ids [count] (I32) → [count, cols]. A run throws Error(invalid)
 /// on an id outside the table.
 ValueId gather(Graph& graph, ValueId table, ValueId ids);
@@ -93,9 +124,10 @@ ValueId copy(Graph& graph, ValueId x);
 ValueId transpose(Graph& graph, ValueId x, int dim_a, int dim_b);
 /// `length` elements of a constant dimension `dim` from `start` on.
 ValueId slice(Graph& graph, ValueId x, int dim, std::int64_t start, std::int64_t length);
-/// The last `length` elements of a dimension, which may be symbolic; Session::resize throws
-/// Error(invalid) if there are fewer.
-ValueId last(Graph& graph, ValueId x, int dim, std::int64_t length);
+/// The first or the last `length` elements of a dimension; both may be symbolic. Session::resize
+/// throws Error(invalid) if there are fewer.
+ValueId first(Graph& graph, ValueId x, int dim, Dim length);
+ValueId last(Graph& graph, ValueId x, int dim, Dim length);
 /// The same elements in another shape. Symbolic dimensions keep their number and order.
 ValueId reshape(Graph& graph, ValueId x, Shape shape);
 

@@ -14,6 +14,14 @@
 namespace attn::runtime {
 namespace {
 
+constexpr std::uint64_t every_symbol = ~std::uint64_t{0};
+
+// A bit a symbol; those of a graph with more than 64 share the last.
+constexpr std::uint64_t symbol_bit(Symbol symbol) {
+  constexpr int last = 63;
+  return std::uint64_t{1} << std::min(static_cast<int>(symbol), last);
+}
+
 [[noreturn]] void too_large(const Graph& graph, ValueId id) {
   throw Error(ErrorKind::memory,
               "value " + graph.shape_text(id) + " does not fit an address space");
@@ -38,11 +46,12 @@ void write_constant(const Value& value, std::byte* to) {
 }  // namespace
 
 struct Session::Step {
-  NodeId node;
+  NodeId node = NodeId::none;
   std::unique_ptr<Kernel> kernel;
   std::vector<TensorView> inputs, outputs;
   std::byte* scratch = nullptr;
   std::size_t scratch_bytes = 0, scratch_block = 0;
+  std::uint64_t depends = 0;  // a bit for each symbol that a tensor of it depends on
   double seconds = 0;
   std::int64_t calls = 0;
 
@@ -90,10 +99,11 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
     }
   }
   find_needed(fetches_);
+  find_dependences();
   bind_kernels();
   bind_memory(bindings);
   plan();
-  if (options_.bounds.empty()) resolve();
+  if (options_.bounds.empty()) resolve(every_symbol);
 }
 
 Session::~Session() = default;
@@ -120,7 +130,10 @@ void Session::find_needed(std::span<const ValueId> fetches) {
     }
   }
   for (std::size_t n = 0; n < node_needed.size(); ++n) {
-    if (node_needed[n]) steps_.push_back(Step{static_cast<NodeId>(n), nullptr, {}, {}});
+    if (node_needed[n]) {
+      Step& step = steps_.emplace_back();
+      step.node = static_cast<NodeId>(n);
+    }
   }
 }
 
@@ -146,8 +159,26 @@ void Session::bind_kernels() {
       const Role role = graph_->value(storage).role;
       constant[i] = (role == Role::weight || role == Role::constant) && !written[slot(storage)];
     }
-    step.kernel = node.op->bind(
-        {*graph_, node, options_.isa, std::span<const bool>(constant.get(), node.inputs.size())});
+    step.kernel = node.op->bind({*graph_, node, options_.isa, options_.precision,
+                                 std::span<const bool>(constant.get(), node.inputs.size())});
+  }
+}
+
+// A view depends on what it looks into as well: where it begins may.
+void Session::find_dependences() {
+  depends_.resize(used_.size());
+  for (std::size_t v = 0; v < used_.size(); ++v) {
+    for (const Dim dim : graph_->values()[v].shape.dims()) {
+      if (dim.symbolic()) depends_[v] |= symbol_bit(dim.symbol);
+    }
+  }
+  for (Step& step : steps_) {
+    const Node& node = graph_->node(step.node);
+    for (const ValueId id : node.inputs) {
+      if (id != ValueId::none) step.depends |= depends_[slot(id)];
+    }
+    for (const ValueId id : node.outputs) step.depends |= depends_[slot(id)];
+    if (node.op->aliases) depends_[slot(node.outputs[0])] |= step.depends;
   }
 }
 
@@ -195,21 +226,37 @@ void Session::bind_memory(std::span<const Binding> bindings) {
       state_bytes += (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
     }
   }
-  states_ = allocate(state_bytes);
   memory_.states = state_bytes;
-  std::byte* next = states_.get();
+  check_limit(state_bytes);
+  if (state_bytes > 0) {
+    // zeros from the system: pages of a KV cache that are never written never cost memory
+    states_.reset(static_cast<std::byte*>(std::calloc(state_bytes + memory_alignment, 1)));
+    if (!states_) {
+      throw Error(ErrorKind::memory,
+                  "no memory for a session's states: " + std::to_string(state_bytes) + " bytes");
+    }
+    const auto misaligned = reinterpret_cast<std::uintptr_t>(states_.get()) % memory_alignment;
+    first_state_ = states_.get() + (memory_alignment - misaligned) % memory_alignment;
+  }
+  std::byte* next = first_state_;
   for (const ValueId id : own_states) {
     data_[slot(id)] = next;
     const std::size_t bytes = std::max<std::size_t>(bytes_at_bounds(id), 1);
     next += (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
   }
-  reset_states();
+}
+
+void Session::check_limit(std::size_t bytes) const {
+  if (options_.memory_limit == 0 || bytes <= options_.memory_limit) return;
+  throw Error(ErrorKind::memory, "a session of " + std::to_string(bytes) +
+                                     " bytes is over the limit of " +
+                                     std::to_string(options_.memory_limit) + " bytes");
 }
 
 std::size_t Session::node_count() const noexcept { return steps_.size(); }
 
 void Session::reset_states() noexcept {
-  if (states_) std::memset(states_.get(), 0, memory_.states);
+  if (states_) std::memset(first_state_, 0, memory_.states);
 }
 
 // Lifetimes in steps: inputs live always (a session may run twice on them), a result from the step
@@ -260,6 +307,7 @@ void Session::plan() {
 
   plan_scratch(blocks);
   memory_.arena = plan_memory(blocks);
+  check_limit(memory_.states + memory_.arena);
   arena_ = allocate(memory_.arena);
   for (std::size_t v = 0; v < used_.size(); ++v) {
     if (block_of[v] >= 0) {
@@ -295,7 +343,7 @@ bool Session::may_take_over(const Node& node, std::size_t i) const {
 // A block of scratch for each kernel that wants some at the largest shapes.
 void Session::plan_scratch(std::vector<MemoryBlock>& blocks) {
   std::vector<TensorView> largest(used_.size());
-  look(options_.bounds, largest);
+  look(options_.bounds, every_symbol, largest);
   std::byte present{};  // kernels ask whether an operand is there, and do not look
   for (std::size_t v = 0; v < used_.size(); ++v) {
     if (used_[v]) largest[v].data = &present;
@@ -314,10 +362,12 @@ void Session::plan_scratch(std::vector<MemoryBlock>& blocks) {
 }
 
 // Every used tensor as those numbers of the symbols shape it, at its place if it has one yet.
-void Session::look(std::span<const std::int64_t> symbols, std::vector<TensorView>& views) const {
+void Session::look(std::span<const std::int64_t> symbols, std::uint64_t changed,
+                   std::vector<TensorView>& views) const {
   for (std::size_t v = 0; v < used_.size(); ++v) {
     const Value& value = graph_->values()[v];
     if (!used_[v] || value.storage != static_cast<ValueId>(v)) continue;
+    if ((depends_[v] & changed) == 0 && changed != every_symbol) continue;
     const auto dims = extents(value.shape, symbols);
     views[v] = TensorView::contiguous_over(
         data_[v], value.dtype, std::span(dims).first(static_cast<std::size_t>(value.shape.rank())));
@@ -325,6 +375,7 @@ void Session::look(std::span<const std::int64_t> symbols, std::vector<TensorView
   for (const Step& step : steps_) {
     const Node& node = graph_->node(step.node);
     if (!node.op->aliases) continue;
+    if ((step.depends & changed) == 0 && changed != every_symbol) continue;
     const TensorView& base = views[slot(node.inputs[0])];
     views[slot(node.outputs[0])] =
         node.op->view == nullptr ? base : node.op->view(node, base, symbols);
@@ -341,16 +392,22 @@ void Session::resize(std::span<const std::int64_t> symbols) {
                                              : "session: every symbol needs its number");
     }
   }
-  if (resolved_ && std::equal(symbols.begin(), symbols.end(), symbols_.begin())) return;
+  std::uint64_t changed = resolved_ ? 0 : every_symbol;
+  for (std::size_t i = 0; resolved_ && i < symbols.size(); ++i) {
+    if (symbols[i] != symbols_[i]) changed |= symbol_bit(static_cast<Symbol>(i));
+  }
+  if (changed == 0) return;
   symbols_.assign(symbols.begin(), symbols.end());
-  resolve();
+  resolve(changed);
 }
 
-// Shapes and pointers of every tensor, then every kernel's arguments.
-void Session::resolve() {
+// Shapes and pointers of every tensor that depends on what changed, then the arguments of the
+// kernels that do: for a token more of context the caches and their readers, and nothing else.
+void Session::resolve(std::uint64_t changed) {
   resolved_ = false;
-  look(symbols_, tensors_);
+  look(symbols_, changed, tensors_);
   for (Step& step : steps_) {
+    if ((step.depends & changed) == 0 && changed != every_symbol) continue;
     step.take(graph_->node(step.node), tensors_);
     if (step.kernel) step.kernel->prepare({step.inputs, step.outputs, step.scratch});
   }

@@ -3,6 +3,7 @@
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 #include "runtime/graph.hpp"
+#include "runtime/op.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -12,9 +13,7 @@
 
 namespace attn::runtime {
 
-struct OpDef;
 struct MemoryBlock;
-class Kernel;
 
 /// Memory for a weight, or for a state that is to be shared. The caller keeps it alive.
 struct Binding {
@@ -28,6 +27,9 @@ struct SessionOptions {
   /// The largest number each symbol may take; memory is planned for these.
   std::vector<std::int64_t> bounds;
   bool profile = false;  ///< time every node
+  Precision precision = Precision::automatic;
+  /// Bytes that arena and states may take together; 0: no limit.
+  std::size_t memory_limit = 0;
 };
 
 /// What a node cost, summed over all runs.
@@ -54,7 +56,8 @@ struct MemoryReport {
 class Session {
  public:
   /// Throws Error(invalid) on a weight without a binding, a binding of something else than a weight
-  /// or a state, or a bound that is missing or negative, Error(memory) if the arena cannot be had.
+  /// or a state, or a bound that is missing or negative, Error(memory) if arena and states cannot
+  /// be had or exceed the limit. States cost no memory before they are written.
   Session(const Graph& graph, std::span<const ValueId> fetches, std::span<const Binding> bindings,
           SessionOptions options);
   ~Session();
@@ -90,26 +93,31 @@ class Session {
   using Memory = std::unique_ptr<std::byte, Free>;
 
   [[nodiscard]] static Memory allocate(std::size_t bytes);
+  void check_limit(std::size_t bytes) const;
+  void find_dependences();
   void find_needed(std::span<const ValueId> fetches);
   void bind_kernels();
   void bind_memory(std::span<const Binding> bindings);
   void plan();
   void plan_scratch(std::vector<MemoryBlock>& blocks);
   [[nodiscard]] bool may_take_over(const Node& node, std::size_t i) const;
-  void look(std::span<const std::int64_t> symbols, std::vector<TensorView>& views) const;
-  void resolve();
+  void look(std::span<const std::int64_t> symbols, std::uint64_t changed,
+            std::vector<TensorView>& views) const;
+  void resolve(std::uint64_t changed);
   [[nodiscard]] std::size_t bytes_at_bounds(ValueId id) const;
 
   const Graph* graph_;
   SessionOptions options_;
   std::vector<ValueId> fetches_;
   std::vector<Step> steps_;
-  std::vector<bool> used_;           ///< by value: does anything that runs read or write it?
-  std::vector<std::byte*> data_;     ///< by value that is its own storage
-  std::vector<TensorView> tensors_;  ///< by value, in the present shapes
+  std::vector<bool> used_;              ///< by value: does anything that runs read or write it?
+  std::vector<std::byte*> data_;        ///< by value that is its own storage
+  std::vector<TensorView> tensors_;     ///< by value, in the present shapes
+  std::vector<std::uint64_t> depends_;  ///< by value: a bit for each symbol its tensor depends on
   std::vector<std::int64_t> symbols_;
   bool resolved_ = false;  ///< tensors_ and the kernels are those of symbols_
   Memory arena_, states_;
+  std::byte* first_state_ = nullptr;  ///< the aligned beginning of states_
   std::vector<Memory> constants_;
   MemoryReport memory_;
 };

@@ -1,5 +1,6 @@
 #include "kernels/attention/attention.hpp"
 
+#include "attn/error.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
@@ -10,8 +11,8 @@
 namespace attn::runtime {
 namespace {
 
-// inputs: q, k, v, mask; outputs: output, weights, log_sum_exp. The last two are computed only
-// where something uses them.
+// inputs: q, k, v, mask, sequences; outputs: output, weights, log_sum_exp. The last two are
+// computed only where something uses them.
 std::vector<ValueType> infer(const InferContext& c) {
   const auto& a = c.attributes<AttentionAttributes>();
   for (const std::size_t i : {0U, 1U, 2U}) c.require_number(i);
@@ -34,9 +35,16 @@ std::vector<ValueType> infer(const InferContext& c) {
               "widths do not divide into " + std::to_string(a.heads) + " and " +
                   std::to_string(a.kv_heads) + " heads");
   }
+  c.require(a.window >= 0 && (a.window == 0 || (a.causal && !c.has(3))),
+            "a window of " + std::to_string(a.window) + " needs causal, and no mask");
   if (c.has(3)) {
     c.require_number(3);
     c.require(c.shape(3) == Shape{q[-2], k[-2]}, "the mask is [n, m]");
+  }
+  if (c.has(4)) {
+    c.require(c.dtype(4) == DType::i32 && c.shape(4).rank() == 1, "sequences are I32 [count + 1]");
+    c.require(rank == 2 && q[0] == k[0] && !c.has(3) && a.window == 0,
+              "sequences lie in the rows of one q, k and v, without mask or window");
   }
   const Shape outer = q.first(rank - 2);
   const Dim width = one_head ? v[-1] : Dim(v[-1].extent / a.kv_heads * a.heads);
@@ -66,6 +74,7 @@ kernels::AttentionArgs<T> arguments(const AttentionAttributes& a, const TensorVi
   args.scale = static_cast<T>(a.scale.value_or(
       1 / std::sqrt(static_cast<double>(std::max<std::int64_t>(1, args.head_dim)))));
   args.causal = a.causal;
+  args.window = a.window;
   args.q = heads_view<const T>(q, a.heads);
   args.k = heads_view<const T>(k, a.kv_heads);
   args.v = heads_view<const T>(v, a.kv_heads);
@@ -93,14 +102,33 @@ class AttentionKernel final : public Kernel {
     args_.weights = o.outputs[1].as<T>();
     args_.log_sum_exp = o.outputs[2].as<T>();
     args_.scratch = o.scratch;
+    sequences_ = o.inputs.size() > 4 ? o.inputs[4] : TensorView{};
+    if (sequences_.present() && (o.outputs[1].present() || o.outputs[2].present())) {
+      throw Error(ErrorKind::invalid, "attention: no weights are handed out of sequences");
+    }
   }
-  void run(kernels::Workers& workers) override { kernels::attention(isa_, workers, args_); }
+  void run(kernels::Workers& workers) override {
+    if (!sequences_.present()) return kernels::attention(isa_, workers, args_);
+    const auto* const starts = sequences_.as<const std::int32_t>();
+    const std::int64_t count = sequences_.dim(0) - 1;
+    check_sequences(count, starts);
+    kernels::attention_sequences(isa_, workers, args_, count, starts);
+  }
 
   [[nodiscard]] std::string note() const override {
     return args_.weights == nullptr ? "fused" : "weights handed out";
   }
 
  private:
+  void check_sequences(std::int64_t count, const std::int32_t* starts) const {
+    bool rising = count >= 0 && starts[0] == 0 && starts[count] == args_.q_len;
+    for (std::int64_t s = 0; rising && s < count; ++s) rising = starts[s] <= starts[s + 1];
+    if (!rising) {
+      throw Error(ErrorKind::invalid, "attention: the sequences do not rise from 0 to " +
+                                          std::to_string(args_.q_len) + " rows");
+    }
+  }
+
   [[nodiscard]] kernels::AttentionArgs<T> of(const Operands& o) const {
     return arguments<T>(attributes_, o.inputs[0], o.inputs[1], o.inputs[2], o.inputs[3],
                         o.outputs[0]);
@@ -109,6 +137,7 @@ class AttentionKernel final : public Kernel {
   kernels::Isa isa_;
   AttentionAttributes attributes_;
   kernels::AttentionArgs<T> args_;
+  TensorView sequences_;
 };
 
 // inputs: q, k, v, mask, output, log_sum_exp, doutput, dweights; outputs: dq, dk, dv
@@ -155,6 +184,10 @@ class AttentionBackwardKernel final : public Kernel {
 
 // the mask is data, so nothing flows into it
 void gradient(GradientContext& c) {
+  if (c.attributes<AttentionAttributes>().window > 0 || c.input(4) != ValueId::none) {
+    throw Error(ErrorKind::invalid,
+                "attention: no gradient through a sliding window or packed sequences");
+  }
   const NodeId backward = c.graph.add(attention_backward_op,
                                       {c.input(0), c.input(1), c.input(2), c.input(3), c.output(0),
                                        c.output(2), c.arrived(0), c.arrived(1)},
@@ -179,8 +212,8 @@ const OpDef attention_backward_op{.name = "attention_backward",
                                   .strided_rows = 0b111};
 
 AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
-                          AttentionAttributes attributes, ValueId mask) {
-  const NodeId node = graph.add(attention_op, {q, k, v, mask}, attributes);
+                          AttentionAttributes attributes, ValueId mask, ValueId sequences) {
+  const NodeId node = graph.add(attention_op, {q, k, v, mask, sequences}, attributes);
   return {graph.node(node).outputs[0], graph.node(node).outputs[1]};
 }
 

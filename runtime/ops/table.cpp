@@ -32,6 +32,10 @@ std::span<const OpDef* const> all_ops() noexcept {
                                     &slice_op,
                                     &reshape_op,
                                     &pad_op,
+                                    &rope_table_op,
+                                    &rope_op,
+                                    &gated_silu_op,
+                                    &append_op,
                                     &adam_op};
   return table;
 }

@@ -19,16 +19,16 @@ struct TransposeAttributes {
 
 struct SliceAttributes {
   int dim;
-  std::int64_t start, length;  // start: from the beginning, or from_end: the last `length`
+  std::int64_t start;  // from the beginning, or from_end: the last `length`
+  Dim length;
   bool from_end;
 
-  [[nodiscard]] std::int64_t first(std::int64_t extent) const {
-    return from_end ? extent - length : start;
-  }
-  void check(std::int64_t extent) const {
-    if (first(extent) >= 0) return;
-    throw Error(ErrorKind::invalid,
-                "slice: the last " + std::to_string(length) + " of " + std::to_string(extent));
+  // Where `count` of `extent` elements begin; Error(invalid) if there are fewer.
+  [[nodiscard]] std::int64_t begin(std::int64_t extent, std::int64_t count) const {
+    const std::int64_t at = from_end ? extent - count : start;
+    if (at >= 0 && at + count <= extent) return at;
+    throw Error(ErrorKind::invalid, "slice: the " + std::string(from_end ? "last " : "first ") +
+                                        std::to_string(count) + " of " + std::to_string(extent));
   }
 };
 
@@ -64,12 +64,15 @@ std::vector<ValueType> infer_slice(const InferContext& c) {
   const auto& slice = c.attributes<SliceAttributes>();
   Shape shape = c.shape(0);
   c.require(slice.dim >= 0 && slice.dim < shape.rank(), "no such dimension");
-  c.require(slice.from_end || !shape[slice.dim].symbolic(), "the dimension is not constant");
-  c.require(slice.length >= 0, "a slice of " + std::to_string(slice.length));
-  if (!shape[slice.dim].symbolic()) {
-    const std::int64_t extent = shape[slice.dim].extent, start = slice.first(extent);
-    c.require(start >= 0 && start <= extent && slice.length <= extent - start,
-              "a slice of " + std::to_string(slice.length) + " from " + std::to_string(start) +
+  const Dim length = slice.length;
+  c.require(slice.from_end || slice.start == 0 || !shape[slice.dim].symbolic(),
+            "the dimension is not constant");
+  c.require(length.symbolic() || length.extent >= 0, "a slice of " + std::to_string(length.extent));
+  if (!shape[slice.dim].symbolic() && !length.symbolic()) {
+    const std::int64_t extent = shape[slice.dim].extent;
+    const std::int64_t start = slice.from_end ? extent - length.extent : slice.start;
+    c.require(start >= 0 && start <= extent && length.extent <= extent - start,
+              "a slice of " + std::to_string(length.extent) + " from " + std::to_string(start) +
                   " does not lie in " + std::to_string(extent));
   }
   shape.set(slice.dim, slice.length);
@@ -77,13 +80,13 @@ std::vector<ValueType> infer_slice(const InferContext& c) {
 }
 
 TensorView view_slice(const Node& node, const TensorView& base,
-                      std::span<const std::int64_t> /*symbols*/) {
+                      std::span<const std::int64_t> symbols) {
   const auto& slice = *std::any_cast<SliceAttributes>(&node.attributes);
-  const std::int64_t start = slice.first(base.dim(slice.dim));
+  const std::int64_t length = extents(Shape{slice.length}, symbols)[0];
   TensorView view = base;
-  view.dims[static_cast<std::size_t>(slice.dim)] = slice.length;
+  view.dims[static_cast<std::size_t>(slice.dim)] = length;
   if (view.data != nullptr) {  // a place in memory, not a question about shapes
-    slice.check(base.dim(slice.dim));
+    const std::int64_t start = slice.begin(base.dim(slice.dim), length);
     view.data = static_cast<std::byte*>(view.data) +
                 static_cast<std::size_t>(start * base.stride(slice.dim)) * dtype_size(base.dtype);
   }
@@ -180,7 +183,8 @@ class PadKernel final : public Kernel {
   void prepare(const Operands& o) override {
     from_ = o.inputs[0];
     to_ = o.outputs[0];
-    slice_.check(to_.dim(slice_.dim));  // the slice itself need not be part of the session
+    length_ = from_.dim(slice_.dim);
+    begin_ = slice_.begin(to_.dim(slice_.dim), length_);  // the slice may not be in the session
   }
 
   void run(kernels::Workers& /*workers*/) override {
@@ -189,11 +193,11 @@ class PadKernel final : public Kernel {
     std::int64_t outer = 1;
     for (int i = 0; i < slice_.dim; ++i) outer *= to_.dim(i);
     const std::int64_t inner = to_.stride(slice_.dim);
-    const auto run_bytes = static_cast<std::size_t>(slice_.length * inner) * size;
+    const auto run_bytes = static_cast<std::size_t>(length_ * inner) * size;
     const auto whole_bytes = static_cast<std::size_t>(to_.dim(slice_.dim) * inner) * size;
     const auto* from = static_cast<const std::byte*>(from_.data);
-    std::byte* to = static_cast<std::byte*>(to_.data) +
-                    static_cast<std::size_t>(slice_.first(to_.dim(slice_.dim)) * inner) * size;
+    std::byte* to =
+        static_cast<std::byte*>(to_.data) + static_cast<std::size_t>(begin_ * inner) * size;
     for (std::int64_t i = 0; i < outer && run_bytes > 0; ++i) {
       std::memcpy(to, from, run_bytes);
       from += run_bytes;
@@ -204,6 +208,7 @@ class PadKernel final : public Kernel {
  private:
   SliceAttributes slice_;
   TensorView from_, to_;
+  std::int64_t begin_ = 0, length_ = 0;
 };
 
 template <class K>
@@ -250,7 +255,12 @@ ValueId slice(Graph& graph, ValueId x, int dim, std::int64_t start, std::int64_t
                      SliceAttributes{dim < 0 ? dim + rank : dim, start, length, false});
 }
 
-ValueId last(Graph& graph, ValueId x, int dim, std::int64_t length) {
+ValueId first(Graph& graph, ValueId x, int dim, Dim length) {
+  const int rank = graph.value(x).shape.rank();
+  return graph.apply(slice_op, {x}, SliceAttributes{dim < 0 ? dim + rank : dim, 0, length, false});
+}
+
+ValueId last(Graph& graph, ValueId x, int dim, Dim length) {
   const int rank = graph.value(x).shape.rank();
   return graph.apply(slice_op, {x}, SliceAttributes{dim < 0 ? dim + rank : dim, 0, length, true});
 }

@@ -130,6 +130,17 @@ std::vector<Case> cases() {
   with("reshape", {{2, 6}}, [](Graph& g, Ids w, ValueId) {
     return unary(g, Unary::tanh, reshape(g, w[0], Shape{3, 4}));
   });
+  for (const auto layout :
+       {attn::kernels::RopeLayout::half, attn::kernels::RopeLayout::interleaved}) {
+    with("rope", {{3, 12}}, [layout](Graph& g, Ids w, ValueId) {
+      const ValueId positions = g.constant(DType::i32, Shape{3}, {0, 2, 5});
+      const ValueId table = rope_table(g, positions, {1, 0.1}, layout, g.value(w[0]).dtype);
+      return unary(g, Unary::tanh, rope(g, w[0], table, {.heads = 2, .layout = layout}));
+    });
+  }
+  with("gated_silu", {{3, 7}, {3, 7}},
+       [](Graph& g, Ids w, ValueId) { return gated_silu(g, w[0], w[1]); });
+  with("first", {{5, 4}}, [](Graph& g, Ids w, ValueId) { return first(g, w[0], 0, 2); });
   with("copy", {{3, 4}}, [](Graph& g, Ids w, ValueId) { return copy(g, w[0]); });
   return all;
 }
