@@ -1,0 +1,126 @@
+#pragma once
+
+// The part of Jinja (https://jinja.palletsprojects.com/templates) that chat templates are written
+// in.
+
+#include <nlohmann/json.hpp>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace attn::models::jinja {
+
+/// What expressions give: JSON's values in the order they were made; `discarded` is Jinja's
+/// undefined.
+using Value = nlohmann::ordered_json;
+
+enum class Expression {
+  literal,      ///< value
+  name,         ///< text
+  attribute,    ///< kids[0].text
+  item,         ///< kids[0][kids[1]]
+  slice,        ///< kids[0][kids[1]:kids[2]:kids[3]], null where absent
+  call,         ///< kids[0](kids[1..], named…)
+  filter,       ///< kids[0] | text(kids[1..], named…)
+  test,         ///< kids[0] is text(kids[1..])
+  unary,        ///< text: not, -, +
+  binary,       ///< text: + - * / // % ** ~ == != < <= > >= in and or
+  conditional,  ///< kids[0] if kids[1] else kids[2]
+  list,         ///< kids
+  dict,         ///< keys and values by turns
+};
+
+struct ExpressionNode {
+  Expression kind{};
+  std::string text;
+  Value value;
+  std::vector<std::unique_ptr<ExpressionNode>> kids;
+  std::vector<std::pair<std::string, std::unique_ptr<ExpressionNode>>> named;
+  int line = 0;
+};
+using ExpressionPtr = std::unique_ptr<ExpressionNode>;
+
+enum class Statement {
+  text,    ///< text
+  output,  ///< expression
+  branch,  ///< if expression: body, else: otherwise (an elif is a branch in it)
+  loop,    ///< for names in expression if condition: body, else: otherwise
+  set,     ///< names = expression, or text.names[0] = expression, or = body
+  macro,   ///< text(names with defaults): body
+  stop,    ///< break
+  skip,    ///< continue
+};
+
+struct StatementNode;
+using Block = std::vector<std::unique_ptr<StatementNode>>;
+
+struct StatementNode {
+  Statement kind{};
+  std::string text;
+  std::vector<std::string> names;
+  std::vector<ExpressionPtr> defaults;  // of a macro's parameters; null: none
+  ExpressionPtr expression, condition;
+  Block body, otherwise;
+  int line = 0;
+};
+
+enum class Lexeme {
+  text,
+  begin_output,
+  end_output,
+  begin_block,
+  end_block,
+  word,
+  number,
+  string,
+  sign,
+  end
+};
+
+struct Token {
+  Lexeme kind{};
+  std::string text;
+  int line = 1;
+};
+
+/// `name` stands in messages, here and below. Whitespace as trim_blocks and lstrip_blocks have it.
+/// Throws Error(invalid) naming the line.
+[[nodiscard]] std::vector<Token> scan(std::string_view source, const std::string& name);
+
+/// Throws Error(invalid) naming the line and what is not understood.
+[[nodiscard]] Block parse(std::string_view source, const std::string& name);
+
+/// Runs a template with these variables. Throws Error(invalid) for what it raises, for what is not
+/// known here, and for one that does not end.
+[[nodiscard]] std::string render(const Block& block, const Value& variables,
+                                 const std::string& name);
+
+[[noreturn]] void fail(const std::string& name, int line, const std::string& problem);
+
+// Values, in values.cpp.
+[[nodiscard]] bool truth(const Value& value);
+/// As str() shows it; quoted: as repr() does.
+[[nodiscard]] std::string shown(const Value& value, bool quoted = false);
+/// As json.dumps(ensure_ascii=False) writes it; indent < 0: on one line.
+[[nodiscard]] std::string json_dumps(const Value& value, int indent, int depth = 0);
+[[nodiscard]] inline Value undefined() { return Value(Value::value_t::discarded); }
+
+struct Arguments {
+  std::vector<Value> plain;
+  std::vector<std::pair<std::string, Value>> named;
+  /// The i-th or the named one; undefined where absent.
+  [[nodiscard]] Value get(std::size_t i, std::string_view key) const;
+};
+
+// In builtins.cpp. Each throws std::string naming what is not known or does not fit.
+[[nodiscard]] Value apply_filter(const std::string& filter, const Value& value,
+                                 const Arguments& arguments);
+[[nodiscard]] bool apply_test(const std::string& test, const Value& value,
+                              const Arguments& arguments);
+[[nodiscard]] Value call_method(const Value& object, const std::string& method,
+                                const Arguments& arguments);
+
+}  // namespace attn::models::jinja

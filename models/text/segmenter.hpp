@@ -1,0 +1,42 @@
+#pragma once
+
+#include "models/text/tokenizer_spec.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace attn::models {
+
+/// The model of a tokenizer: one pre-tokenized piece into tokens. Immutable; refers to the spec and
+/// to the pieces' bytes that it was made from, which outlive it.
+class Segmenter {
+ public:
+  Segmenter() = default;
+  Segmenter(const Segmenter&) = delete;
+  Segmenter& operator=(const Segmenter&) = delete;
+  virtual ~Segmenter() = default;
+
+  /// Appends the tokens of the piece.
+  virtual void segment(std::string_view piece, std::vector<std::int32_t>& to) const = 0;
+};
+
+/// The one that the spec asks for. Throws Error(invalid), naming `name`, for pieces that are there
+/// twice where the model cannot tell them apart, byte tokens that are malformed, or merges that
+/// make nothing.
+[[nodiscard]] std::unique_ptr<const Segmenter> make_segmenter(const TokenizerSpec& spec,
+                                                              const std::string& name);
+
+std::unique_ptr<const Segmenter> make_merging(const TokenizerSpec& spec, const std::string& name);
+std::unique_ptr<const Segmenter> make_unigram(const TokenizerSpec& spec, const std::string& name);
+std::unique_ptr<const Segmenter> make_wordpiece(const TokenizerSpec& spec, const std::string& name);
+
+/// A piece of a byte-level vocabulary as the bytes that it stands for; a piece with a character
+/// outside the alphabet (an added token) as it is.
+[[nodiscard]] std::string piece_bytes(std::string_view piece);
+
+/// The tokens <0x00> to <0xFF> of a vocabulary, −1 where one is missing.
+[[nodiscard]] std::vector<std::int32_t> byte_tokens(const TokenizerSpec& spec);
+
+}  // namespace attn::models
