@@ -1,0 +1,38 @@
+#pragma once
+
+// Packing models into one model.bin.
+
+#include "attn/text.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace attn {
+
+struct ConvertOptions {
+  /// The type that projections and embeddings get: q8_0, q4_0, q4_1, bf16, f16 or f32; empty: as
+  /// they are. Norms and biases become or stay f32. Rows that are no whole number of blocks become
+  /// f16.
+  std::string quantize;
+  OnProgress on_progress;  ///< bytes of the weights
+};
+
+/// What a conversion did.
+struct Converted {
+  std::string architecture;
+  std::int64_t tensors = 0, requantized = 0;
+  std::vector<std::string> as_f16;  ///< tensors whose rows do not divide into blocks
+  std::uint64_t bytes_before = 0, bytes_after = 0;
+};
+
+/// Packs a GGUF file, a folder in the Hugging Face layout or a model.bin into one model.bin: the
+/// tensors that its architecture has, the tokenizer and the chat template. Without `quantize` every
+/// weight keeps its bits. Written atomically; source and target may be the same file. Throws
+/// Error(usage) for an unknown type, Error(invalid) for a source that is no model or holds weights
+/// that are not finite where they are quantized, Error(io).
+Converted convert(const std::filesystem::path& source, const std::filesystem::path& target,
+                  const ConvertOptions& options = {});
+
+}  // namespace attn

@@ -1,0 +1,27 @@
+#include "models/source/source.hpp"
+
+#include <array>
+#include <fstream>
+
+namespace attn::models {
+
+Source open_source(const std::filesystem::path& path, bool verify) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return source_of_folder(path, verify);
+  // four bytes say whether it is a GGUF file; a FIFO is not waited for, the readers refuse it
+  std::array<char, 4> head{};
+  if (std::filesystem::is_regular_file(path, error)) {
+    std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  }
+  if (runtime::Gguf::begins(std::as_bytes(std::span(head)))) {
+    return source_of(runtime::Gguf::open(path));
+  }
+  return source_of(runtime::Safetensors::open(path), verify);
+}
+
+Source source_from_memory(std::span<const std::byte> bytes, const std::string& name, bool verify) {
+  if (runtime::Gguf::begins(bytes)) return source_of(runtime::Gguf::from_memory(bytes, name));
+  return source_of(runtime::Safetensors::from_memory(bytes, name), verify);
+}
+
+}  // namespace attn::models

@@ -1,0 +1,280 @@
+// A folder in the Hugging Face layout: config.json as transformers 4 and 5 write it, safetensors in
+// one file or in shards, a tokenizer, and what sentence-transformers puts beside them.
+
+#include "attn/error.hpp"
+#include "models/source/source.hpp"
+#include "runtime/formats/json.hpp"
+#include "runtime/formats/mapped_file.hpp"
+#include "runtime/formats/sharded.hpp"
+#include "runtime/formats/text.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace attn::models {
+namespace {
+
+using runtime::Json;
+using runtime::quote;
+
+std::string read_text(const std::filesystem::path& path) {
+  const auto file = runtime::MappedFile::open(path);
+  const auto bytes = file.bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string read_text_if(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) ? read_text(path) : std::string();
+}
+
+// config.json and its like: members by name, errors with the file's.
+class Config {
+ public:
+  Config(std::filesystem::path path, const std::string& text)
+      : path_(runtime::path_text(path)), json_(runtime::parse_json(text, path_)) {
+    if (!json_.is_object()) fail("is no object");
+  }
+  Config(std::string path, Json json) : path_(std::move(path)), json_(std::move(json)) {}
+
+  [[noreturn]] void fail(const std::string& problem) const {
+    throw Error(ErrorKind::invalid, path_ + ": " + problem);
+  }
+  [[nodiscard]] const Json* find(const char* key) const {
+    const auto found = json_.find(key);
+    return found == json_.end() || found->is_null() ? nullptr : &*found;
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  void whole(const char* key, Metadata& to, bool needed = true) const {
+    const Json* value = find(key);
+    if (value != nullptr) {
+      to.set(std::string("attn.") + key, std::to_string(runtime::json_size(*value, field(key))));
+    } else if (needed) {
+      fail(std::string(key) + " is missing");
+    }
+  }
+  [[nodiscard]] std::optional<double> number(const char* key) const {
+    const Json* value = find(key);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_number()) fail(std::string(key) + ": is " + runtime::json_text(*value));
+    return value->get<double>();
+  }
+  [[nodiscard]] std::string text(const char* key, const char* otherwise = "") const {
+    const Json* value = find(key);
+    return value == nullptr ? otherwise : runtime::json_string(*value, field(key));
+  }
+  [[nodiscard]] bool flag(const char* key, bool otherwise = false) const {
+    const Json* value = find(key);
+    if (value == nullptr) return otherwise;
+    if (!value->is_boolean()) fail(std::string(key) + ": is " + runtime::json_text(*value));
+    return value->get<bool>();
+  }
+  // Only this value, or none, is done here.
+  void only(const char* key, std::initializer_list<const char*> known) const {
+    const Json* value = find(key);
+    if (value == nullptr) return;
+    const std::string& text = runtime::json_string(*value, field(key));
+    std::string list;
+    for (const char* each : known) {
+      if (text == each) return;
+      list += (list.empty() ? "" : ", ") + std::string(each);
+    }
+    fail(std::string(key) + ": " + quote(text) + " is not done here, only " + list);
+  }
+
+ private:
+  [[nodiscard]] std::string field(const char* key) const { return path_ + ": " + key; }
+
+  std::string path_;
+  Json json_;
+};
+
+// rope_theta and rope_scaling (transformers 4), or rope_parameters with both (5).
+void read_rope(const Config& config, Metadata& to) {
+  Config scaling(config.path(), Json::object());
+  std::optional<double> theta = config.number("rope_theta");
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const Json* value = config.find(key);
+    if (value == nullptr) continue;
+    if (!value->is_object()) config.fail(std::string(key) + ": is " + runtime::json_text(*value));
+    scaling = Config(config.path() + ": " + key, *value);
+    if (const auto inside = scaling.number("rope_theta")) theta = inside;
+  }
+  constexpr double usual_theta = 10000;  // transformers' default
+  to.set("attn.rope_theta", to_text(theta.value_or(usual_theta)));
+  to.set("attn.rope_layout", "half");
+  const std::string type = scaling.text("rope_type", scaling.text("type", "default").c_str());
+  if (const auto part = scaling.number("partial_rotary_factor"); part && *part != 1) {
+    scaling.fail("partial_rotary_factor: " + to_text(*part) + " is not done here");
+  }
+  if (type == "default") return;
+  if (type != "linear" && type != "llama3") {
+    scaling.fail("rope_type: " + quote(type) + " is not done here, only default, linear, llama3");
+  }
+  Json kept{{"rope_type", type}};
+  for (const char* key :
+       {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
+    if (const auto value = scaling.number(key)) {
+      kept[key] = *value;
+    } else if (type == "llama3" || std::string_view(key) == "factor") {
+      scaling.fail(std::string(key) + " is missing");
+    }
+  }
+  to.set("attn.rope_scaling", kept.dump());
+}
+
+void read_decoder(const Config& config, const std::string& type, Metadata& to) {
+  to.set("attn.architecture", type == "mistral" ? "llama" : type);
+  for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                          "num_attention_heads", "max_position_embeddings"}) {
+    config.whole(key, to);
+  }
+  config.whole("num_key_value_heads", to, false);
+  config.whole("head_dim", to, false);
+  constexpr double usual_eps = 1e-6;  // transformers' default
+  to.set("attn.rms_norm_eps", to_text(config.number("rms_norm_eps").value_or(usual_eps)));
+  config.only("hidden_act", {"silu"});
+  to.set("attn.hidden_act", "silu");
+  read_rope(config, to);
+  const bool windowed = type == "mistral" || (type == "qwen2" && config.flag("use_sliding_window"));
+  if (windowed && config.find("sliding_window") != nullptr) {
+    if (type == "qwen2") config.fail("use_sliding_window: true is not done here");
+    config.whole("sliding_window", to);
+  }
+  if (const Json* layers = config.find("layer_types"); layers != nullptr && !windowed) {
+    for (const Json& layer : *layers) {
+      if (layer != "full_attention") {
+        config.fail("layer_types: " + runtime::json_text(layer) + " is not done here");
+      }
+    }
+  }
+  for (const char* key : {"mlp_bias"}) {
+    if (config.flag(key)) config.fail(std::string(key) + ": true is not done here");
+  }
+}
+
+void read_pooling(const std::filesystem::path& folder, Metadata& to) {
+  const std::string modules_text = read_text_if(folder / "modules.json");
+  if (modules_text.empty()) return;
+  const std::string where = runtime::path_text(folder / "modules.json");
+  const Json modules = runtime::parse_json(modules_text, where);
+  to.set("attn.normalize", "false");
+  for (const Json& module : modules) {
+    const std::string& type =
+        runtime::json_string(runtime::json_member(module, "type", where), where + ": type");
+    const std::string kind = type.substr(type.rfind('.') + 1);
+    if (kind == "Normalize") {
+      to.set("attn.normalize", "true");
+    } else if (kind == "Pooling") {
+      const std::string path =
+          runtime::json_string(runtime::json_member(module, "path", where), where + ": path");
+      const auto file = folder / path / "config.json";
+      if (std::filesystem::path(path).is_absolute() || path.find("..") != std::string::npos) {
+        throw Error(ErrorKind::invalid, where + ": path: " + quote(path) + " leaves the folder");
+      }
+      const Config pooling(file, read_text(file));
+      const bool mean = pooling.flag("pooling_mode_mean_tokens");
+      const bool cls = pooling.flag("pooling_mode_cls_token");
+      for (const char* other : {"pooling_mode_max_tokens", "pooling_mode_mean_sqrt_len_tokens",
+                                "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"}) {
+        if (pooling.flag(other)) pooling.fail(std::string(other) + ": true is not done here");
+      }
+      if (mean == cls) pooling.fail("exactly one of mean and CLS pooling is done here");
+      to.set("attn.pooling", mean ? "mean" : "cls");
+    } else if (kind != "Transformer") {
+      throw Error(ErrorKind::invalid, where + ": the module " + quote(type) + " is not done here");
+    }
+  }
+}
+
+void read_encoder(const Config& config, const std::filesystem::path& folder, Metadata& to) {
+  to.set("attn.architecture", "bert");
+  for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                          "num_attention_heads", "max_position_embeddings", "type_vocab_size"}) {
+    config.whole(key, to);
+  }
+  constexpr double usual_eps = 1e-12;  // transformers' default
+  to.set("attn.layer_norm_eps", to_text(config.number("layer_norm_eps").value_or(usual_eps)));
+  config.only("hidden_act", {"gelu", "gelu_new", "gelu_pytorch_tanh", "relu"});
+  config.only("position_embedding_type", {"absolute"});
+  if (config.flag("is_decoder")) config.fail("is_decoder: true is not done here");
+  to.set("attn.hidden_act", config.text("hidden_act", "gelu"));
+  read_pooling(folder, to);
+  const auto limits = folder / "sentence_bert_config.json";
+  if (const std::string text = read_text_if(limits); !text.empty()) {
+    Config(limits, text).whole("max_seq_length", to, false);
+  }
+}
+
+// "model.decoder." and "bert." in front, or none of it.
+std::string canonical(const std::string& name, bool encoder) {
+  constexpr std::string_view bert = "bert.", model = "model.";
+  if (encoder) return name.starts_with(bert) ? name.substr(bert.size()) : name;
+  const bool inside =
+      name.starts_with("layers.") || name.starts_with("embed_tokens.") || name.starts_with("norm.");
+  return inside ? std::string(model) + name : name;
+}
+
+// One number or several.
+void read_ends(const std::filesystem::path& path, TokenizerSpec& to) {
+  const std::string text = read_text_if(path);
+  if (text.empty()) return;
+  const Config config(path, text);
+  const Json* ends = config.find("eos_token_id");
+  if (ends == nullptr) return;
+  const Json list = ends->is_array() ? *ends : Json::array({*ends});
+  for (const Json& end : list) {
+    const auto id =
+        static_cast<std::int32_t>(runtime::json_size(end, config.path() + ": eos_token_id"));
+    if (std::find(to.ends.begin(), to.ends.end(), id) == to.ends.end()) to.ends.push_back(id);
+  }
+}
+
+}  // namespace
+
+Source source_of_folder(const std::filesystem::path& folder, bool verify) {
+  Source source;
+  source.name = runtime::path_text(folder);
+  source.foreign = true;
+  const std::filesystem::path config_path = folder / "config.json";
+  const Config config(config_path, read_text(config_path));
+  const std::string type = config.text("model_type");
+  const bool encoder = type == "bert";
+  if (encoder) {
+    read_encoder(config, folder, source.metadata);
+  } else if (type == "llama" || type == "mistral" || type == "qwen2") {
+    read_decoder(config, type, source.metadata);
+  } else {
+    config.fail("model_type: " + quote(type) + " is none of llama, mistral, qwen2, bert");
+  }
+
+  auto weights = std::make_shared<runtime::Sharded>(runtime::Sharded::open(folder));
+  if (verify) weights->verify();
+  for (const runtime::TensorEntry& entry : weights->tensors()) {
+    runtime::TensorEntry renamed = entry;
+    renamed.name = canonical(entry.name, encoder);
+    source.tensors.push_back(std::move(renamed));
+  }
+  source.keep_alive = std::move(weights);
+
+  HuggingFaceTexts texts;
+  texts.name = source.name;
+  texts.tokenizer = read_text_if(folder / "tokenizer.json");
+  texts.tokenizer_config = read_text_if(folder / "tokenizer_config.json");
+  texts.special_tokens_map = read_text_if(folder / "special_tokens_map.json");
+  texts.chat_template = read_text_if(folder / "chat_template.jinja");
+  if (!texts.tokenizer.empty()) {
+    source.tokenizer = tokenizer_from_huggingface(texts);
+    if (!encoder) {
+      read_ends(folder / "generation_config.json", *source.tokenizer);
+      read_ends(config_path, *source.tokenizer);
+    }
+  }
+  if (config.find("bos_token_id") != nullptr && !encoder) {
+    config.whole("bos_token_id", source.metadata);
+  }
+  return source;
+}
+
+}  // namespace attn::models

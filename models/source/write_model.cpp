@@ -1,0 +1,36 @@
+#include "models/source/write_model.hpp"
+
+#include "models/source/source.hpp"
+#include "runtime/formats/json.hpp"
+#include "runtime/formats/safetensors_writer.hpp"
+
+namespace attn::models {
+
+void write_model(const std::filesystem::path& path, const Metadata& metadata,
+                 std::span<const runtime::TensorEntry> tensors, const TokenizerSpec* tokenizer) {
+  using runtime::DType;
+  std::map<std::string, std::string> keys = metadata.all();
+  keys.erase(quantized_key);
+  runtime::Json described = runtime::Json::object();
+  std::vector<runtime::TensorEntry> entries(tensors.begin(), tensors.end());
+  for (runtime::TensorEntry& entry : entries) {
+    if (runtime::dtype_block(entry.dtype) == 1) continue;
+    described[entry.name] = {{"type", runtime::dtype_name(entry.dtype)}, {"shape", entry.shape}};
+    entry.dtype = DType::u8;
+    entry.shape = {static_cast<std::int64_t>(entry.data.size())};
+  }
+  if (!described.empty()) keys[quantized_key] = described.dump();
+  std::string text;
+  if (tokenizer != nullptr) {
+    text = to_json(*tokenizer);
+    constexpr std::size_t alignment = 64;  // what stands behind begins at a multiple of it
+    text.resize((text.size() + alignment - 1) / alignment * alignment, ' ');
+    entries.push_back({tokenizer_tensor,
+                       DType::u8,
+                       {static_cast<std::int64_t>(text.size())},
+                       std::as_bytes(std::span(text))});
+  }
+  runtime::write_safetensors(path, keys, entries);
+}
+
+}  // namespace attn::models
