@@ -10,8 +10,13 @@
 namespace attn::models {
 
 std::span<const Architecture* const> architectures() noexcept {
-  static constexpr std::array table{&attention_mechanism, &self_attention, &multi_head_attention,
-                                    &size_loss_attention};
+  static constexpr std::array table{&attention_mechanism,
+                                    &self_attention,
+                                    &multi_head_attention,
+                                    &size_loss_attention,
+                                    &llama,
+                                    &qwen2,
+                                    &bert};
   return table;
 }
 
@@ -59,6 +64,12 @@ void take_scale(const Metadata& parameters, Metadata& metadata) {
   if (parameters.scale()) metadata.set("attn.scale", parameters.text("attn.scale"));
 }
 
+Shapes shapes_of(std::span<const WeightSpec> specs) {
+  Shapes shapes;
+  for (const WeightSpec& spec : specs) shapes[spec.name] = spec.shape;
+  return shapes;
+}
+
 runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> specs,
                          std::string_view name) {
   const auto spec =
@@ -67,7 +78,7 @@ runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> spec
     throw Error(ErrorKind::invalid, "tensor '" + std::string(name) + "' is missing");
   }
   const std::vector<runtime::Dim> dims(spec->shape.begin(), spec->shape.end());
-  return graph.weight(spec->name, runtime::DType::f32, runtime::Shape(dims));
+  return graph.weight(spec->name, spec->dtype, runtime::Shape(dims));
 }
 
 WeightSpec square_projection(std::string name, std::int64_t d) {

@@ -21,12 +21,21 @@ enum class Initial {
   normal,   ///< N(0, 1), as PyTorch's Embedding
 };
 
+/// In which type a tensor is held.
+enum class Storage {
+  f32,       ///< it has to be F32
+  expanded,  ///< any type that weights have, expanded to F32 when it is loaded
+  stored,    ///< any type that weights have, as it stands in the file
+};
+
 /// A tensor that an architecture has.
 struct WeightSpec {
   std::string name;
   Dims shape;
   Initial initial = Initial::uniform;
   std::int64_t fan_in = 1;  ///< for Initial::uniform
+  Storage storage = Storage::f32;
+  runtime::DType dtype = runtime::DType::f32;  ///< as the weights of a file have it, for `stored`
 };
 
 /// The shapes of the tensors that a file brings, by name.
@@ -38,6 +47,13 @@ struct Created {
   std::vector<WeightSpec> weights;
 };
 
+/// What an architecture is for.
+enum class Purpose {
+  tensors,   ///< a teaching model: tensors in, tensors out
+  language,  ///< tokens in, logits of the next out: see models/language/decoder.hpp
+  encoder,   ///< tokens in, a state of each out: see models/language/encoder.hpp
+};
+
 /// An architecture: a row of the registry, a file of its own.
 struct Architecture {
   std::string_view name;
@@ -45,17 +61,21 @@ struct Architecture {
   /// The tensors that a model with this metadata has, sizes that only a tensor knows taken from
   /// `have`. Throws Error(invalid) naming the key or tensor; that every tensor is there with that
   /// shape is checked by the caller.
-  std::vector<WeightSpec> (*weights)(const Metadata&, const Shapes& have);
+  std::vector<WeightSpec> (*weights)(const Metadata&, const Shapes& have) = nullptr;
 
-  /// A new model; Error(usage) for a parameter that is unknown, missing or out of range.
-  Created (*create)(const Metadata& parameters);
+  /// A new model; Error(usage) for a parameter that is unknown, missing or out of range. Null:
+  /// there is no making one.
+  Created (*create)(const Metadata& parameters) = nullptr;
 
   /// Adds inputs, weights, nodes and outputs to the graph. `batched`: the inputs have a batch in
   /// front.
-  void (*build)(runtime::Graph&, const Metadata&, std::span<const WeightSpec>, bool batched);
+  void (*build)(runtime::Graph&, const Metadata&, std::span<const WeightSpec>,
+                bool batched) = nullptr;
 
   /// May inputs come with a batch in front?
   bool batches = false;
+
+  Purpose purpose = Purpose::tensors;
 };
 
 /// Every architecture there is.
@@ -79,6 +99,9 @@ void refuse_unknown(const Metadata& parameters, std::span<const std::string_view
 /// Takes attn.scale over into a new model's metadata, if the parameters have it; Error(usage) if it
 /// is no number.
 void take_scale(const Metadata& parameters, Metadata& metadata);
+
+/// The shapes of specs, as a file that has them would bring them.
+[[nodiscard]] Shapes shapes_of(std::span<const WeightSpec> specs);
 
 /// Declares the weight `name` in the graph with its shape from the specs.
 runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> specs,

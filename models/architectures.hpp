@@ -7,6 +7,6 @@
 namespace attn::models {
 
 extern const Architecture attention_mechanism, self_attention, multi_head_attention,
-    size_loss_attention;
+    size_loss_attention, llama, qwen2, bert;
 
 }  // namespace attn::models

@@ -41,6 +41,27 @@ std::int64_t Metadata::integer(std::string_view key, std::int64_t low, std::int6
   return number;
 }
 
+double Metadata::number(std::string_view key, double low, double high) const {
+  const std::string& value = text(key);
+  double number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size() ||
+      !(number >= low && number <= high)) {
+    throw Error(kind_, field(key) + " is " + quote(value) + ", not a number in " + to_text(low) +
+                           ".." + to_text(high));
+  }
+  return number;
+}
+
+bool Metadata::flag(std::string_view key) const {
+  if (!has(key)) return false;
+  const std::string& value = text(key);
+  if (value != "true" && value != "false") {
+    throw Error(kind_, field(key) + " is " + quote(value) + ", not true or false");
+  }
+  return value == "true";
+}
+
 std::optional<double> Metadata::scale() const {
   constexpr std::string_view key = "attn.scale";
   constexpr double limit = std::numeric_limits<float>::max();  // it multiplies floats
@@ -75,6 +96,7 @@ std::string Metadata::sentence(std::string_view key) const {
   return runtime::json_string(runtime::parse_json(value, where), where);
 }
 
+std::string to_text(double number) { return Json(number).dump(); }
 std::string to_json(const std::vector<std::string>& strings) { return Json(strings).dump(); }
 std::string to_json(const std::string& string) { return Json(string).dump(); }
 

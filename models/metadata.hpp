@@ -27,6 +27,10 @@ class Metadata {
   /// A whole number in [low, high].
   [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t low,
                                      std::int64_t high) const;
+  /// A finite number in [low, high].
+  [[nodiscard]] double number(std::string_view key, double low, double high) const;
+  /// "true" or "false"; false if the key is absent.
+  [[nodiscard]] bool flag(std::string_view key) const;
   /// attn.scale: a finite number that a float holds, or none if the key is absent.
   [[nodiscard]] std::optional<double> scale() const;
   /// A JSON list of strings.
@@ -40,6 +44,9 @@ class Metadata {
   std::map<std::string, std::string> values_;
   ErrorKind kind_ = ErrorKind::invalid;
 };
+
+/// A number for metadata, in the fewest digits that give it back.
+[[nodiscard]] std::string to_text(double number);
 
 /// A JSON text for metadata.
 [[nodiscard]] std::string to_json(const std::vector<std::string>& strings);

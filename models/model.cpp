@@ -1,6 +1,7 @@
 #include "models/model_impl.hpp"
 #include "models/size_loss_task.hpp"
-#include "runtime/formats/safetensors_writer.hpp"
+#include "models/source/source.hpp"
+#include "models/source/write_model.hpp"
 
 #include <cmath>
 
@@ -35,31 +36,26 @@ Model::Impl& Model::self() const {
   return *impl_;
 }
 
-namespace {
-
-struct Opened {
-  const Architecture* architecture = nullptr;
-  Metadata metadata;
-  std::vector<WeightSpec> specs;
-  Weights weights;
-};
-
-Opened read_model(const runtime::Safetensors& file, bool verify) {
-  if (verify) file.verify();
-  return naming(file.name(), [&] {
-    Opened opened;
-    opened.metadata = Metadata(file.metadata());
-    opened.architecture =
-        &models::find_architecture(opened.metadata.text("attn.architecture"), true);
+std::unique_ptr<Model::Impl> Model::Impl::of(models::Source source, const Options& options,
+                                             kernels::IsaChoice choice) {
+  return naming(source.name, [&] {
+    const Architecture& kind =
+        models::find_architecture(source.metadata.text("attn.architecture"), true);
     models::Shapes shapes;
-    for (const runtime::TensorEntry& entry : file.tensors()) shapes[entry.name] = entry.shape;
-    opened.specs = opened.architecture->weights(opened.metadata, shapes);
-    opened.weights = Weights::from_file(file, opened.specs);
-    return opened;
+    for (const runtime::TensorEntry& entry : source.tensors) shapes[entry.name] = entry.shape;
+    std::vector<WeightSpec> specs = kind.weights(source.metadata, shapes);
+    Weights weights = Weights::from_source(source, specs);
+    for (WeightSpec& spec : specs) spec.dtype = weights.all().find(spec.name)->second.dtype;
+    std::shared_ptr<const models::Tokenizer> tokenizer;
+    if (source.tokenizer) {
+      tokenizer = std::make_shared<models::Tokenizer>(std::move(*source.tokenizer), "tokenizer");
+    }
+    auto impl = std::make_unique<Impl>(kind, std::move(source.metadata), std::move(specs),
+                                       std::move(weights), options, std::move(choice));
+    impl->take_text(std::move(tokenizer));
+    return impl;
   });
 }
-
-}  // namespace
 
 namespace {
 
@@ -78,12 +74,7 @@ Model Model::open(const std::filesystem::path& path, const Options& options) {
   return errors_of_ours([&] {
     check(options);
     kernels::IsaChoice isa = kernels::choose_isa(options.isa);
-    Opened o = read_model(runtime::Safetensors::open(path), options.verify);
-    return naming(path.string(), [&] {
-      return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata),
-                                          std::move(o.specs), std::move(o.weights), options,
-                                          std::move(isa)));
-    });
+    return Model(Impl::of(models::open_source(path, options.verify), options, std::move(isa)));
   });
 }
 
@@ -92,12 +83,8 @@ Model Model::from_memory(std::span<const std::byte> bytes, const std::string& na
   return errors_of_ours([&] {
     check(options);
     kernels::IsaChoice isa = kernels::choose_isa(options.isa);
-    Opened o = read_model(runtime::Safetensors::from_memory(bytes, name), options.verify);
-    return naming(name, [&] {
-      return Model(std::make_unique<Impl>(*o.architecture, std::move(o.metadata),
-                                          std::move(o.specs), std::move(o.weights), options,
-                                          std::move(isa)));
-    });
+    return Model(
+        Impl::of(models::source_from_memory(bytes, name, options.verify), options, std::move(isa)));
   });
 }
 
@@ -108,6 +95,10 @@ Model Model::create(std::string_view architecture,
     check(options);
     kernels::IsaChoice isa = kernels::choose_isa(options.isa);
     const Architecture& kind = models::find_architecture(architecture, false);
+    if (kind.create == nullptr) {
+      throw Error(ErrorKind::usage,
+                  "a " + std::string(kind.name) + " model is opened, not created");
+    }
     models::Created created = created_by(kind, Metadata::parameters(parameters));
     Weights weights = Weights::random(created.weights, seed);
     return Model(std::make_unique<Impl>(kind, std::move(created.metadata),
@@ -213,13 +204,17 @@ TrainResult Model::train(const SizeLossTask& task, const TrainOptions& options) 
 }
 
 void Model::save(const std::filesystem::path& path) const {
-  std::vector<runtime::TensorEntry> entries;
-  for (const WeightSpec& spec : self().specs) {
-    const Weights::Tensor& tensor = self().weights.all().find(spec.name)->second;
-    entries.push_back({spec.name, runtime::DType::f32, tensor.shape,
-                       std::as_bytes(std::span(tensor.data, tensor.elements()))});
-  }
-  runtime::write_safetensors(path, self().metadata.all(), entries);
+  const Impl& impl = self();
+  errors_of_ours([&] {
+    std::vector<runtime::TensorEntry> tensors;
+    for (const WeightSpec& spec : impl.specs) {
+      const Weights::Tensor& tensor = impl.weights.all().find(spec.name)->second;
+      const auto* const data = static_cast<const std::byte*>(tensor.data);
+      tensors.push_back({spec.name, tensor.dtype, tensor.shape, {data, tensor.bytes()}});
+    }
+    models::write_model(path, impl.metadata, tensors,
+                        impl.tokenizer ? &impl.tokenizer->spec() : nullptr);
+  });
 }
 
 }  // namespace attn

@@ -6,8 +6,11 @@
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 #include "models/architecture.hpp"
+#include "models/language/encoder.hpp"
 #include "models/metadata.hpp"
 #include "models/runner.hpp"
+#include "models/source/source.hpp"
+#include "models/text/tokenizer.hpp"
 #include "models/weights.hpp"
 #include "models/words.hpp"
 
@@ -34,6 +37,7 @@ class Model::Impl {
         isa(std::move(choice)) {
     session_options.isa = isa.isa;
     session_options.profile = options.profile;
+    session_options.precision = static_cast<runtime::Precision>(options.precision);
     const int threads = options.threads == 0 ? kernels::default_threads() : options.threads;
     workers = kernels::make_workers(threads);
     session_options.workers = workers.get();
@@ -44,6 +48,10 @@ class Model::Impl {
     if (metadata.has("attn.size_words")) size_words = metadata.strings("attn.size_words");
     sentence = metadata.sentence("attn.sentence");
   }
+
+  /// The model of a source. Throws Error(invalid) naming it for what it is not.
+  static std::unique_ptr<Impl> of(models::Source source, const Options& options,
+                                  kernels::IsaChoice choice);
 
   models::Runner& runner(bool batched) {
     std::unique_ptr<models::Runner>& which = runners[batched ? 1 : 0];
@@ -65,6 +73,10 @@ class Model::Impl {
     return runner(!inputs.empty() && batched(inputs[0].shape.size()));
   }
 
+  /// Takes the tokenizer, and finds out what the model can do with text. Throws Error(invalid)
+  /// where they do not fit each other.
+  void take_text(std::shared_ptr<const models::Tokenizer> own);
+
   [[nodiscard]] Dims sample_shape() const;
 
   const models::Architecture* architecture;
@@ -77,6 +89,9 @@ class Model::Impl {
   runtime::SessionOptions session_options;
   std::array<std::unique_ptr<models::Runner>, 2> runners;
   models::Vocabulary vocabulary;
+  std::shared_ptr<const models::Tokenizer> tokenizer;
+  TextInfo text;
+  std::unique_ptr<models::Encoder> encoder;  // made when it is first asked for
   std::vector<std::string> size_words;
   std::string sentence;
 };

@@ -3,6 +3,7 @@
 #include "attn/error.hpp"
 #include "models/random.hpp"
 #include "runtime/formats/text.hpp"
+#include "runtime/stored.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -27,39 +28,65 @@ std::size_t count(const Dims& shape) {
 
 std::size_t Weights::Tensor::elements() const { return count(shape); }
 
-Weights Weights::from_file(const runtime::Safetensors& file, std::span<const WeightSpec> specs) {
-  Weights weights;
-  weights.file_ = std::make_shared<runtime::Safetensors>(file);
-  for (const WeightSpec& spec : specs) {
-    const runtime::TensorEntry* entry = file.find(spec.name);
-    if (entry == nullptr) {
-      throw Error(ErrorKind::invalid, "tensor '" + spec.name + "' is missing; its shape would be " +
-                                          runtime::shape_text(spec.shape));
-    }
-    if (entry->shape != spec.shape) {
-      throw Error(ErrorKind::invalid, "tensor '" + spec.name + "' has shape " +
-                                          runtime::shape_text(entry->shape) + ", not " +
-                                          runtime::shape_text(spec.shape));
-    }
-    if (entry->dtype != runtime::DType::f32) {
-      throw Error(ErrorKind::invalid, "tensor '" + spec.name + "' is " +
-                                          std::string(runtime::dtype_name(entry->dtype)) +
-                                          ", not F32");
-    }
-    Tensor& tensor = weights.tensors_[spec.name];
-    tensor.shape = spec.shape;
-    if (reinterpret_cast<std::uintptr_t>(entry->data.data()) % alignof(float) == 0) {
-      // read-only memory; a session writes weights only while training, which works on a copy
-      // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
-      tensor.data = reinterpret_cast<float*>(const_cast<std::byte*>(entry->data.data()));
-    } else {
-      tensor.own.resize(tensor.elements());
-      std::memcpy(tensor.own.data(), entry->data.data(), entry->data.size());
-      tensor.data = tensor.own.data();
-    }
+namespace {
+
+using runtime::DType;
+using runtime::TensorEntry;
+
+[[noreturn]] void fail(const std::string& tensor, const std::string& problem) {
+  throw Error(ErrorKind::invalid, "tensor '" + tensor + "' " + problem);
+}
+
+Weights::Tensor taken(const TensorEntry& entry, Storage storage) {
+  const auto type = runtime::weight_type(entry.dtype);
+  if (!type || (storage == Storage::f32 && entry.dtype != DType::f32)) {
+    fail(entry.name, "is " + std::string(runtime::dtype_name(entry.dtype)) +
+                         (storage == Storage::f32 ? ", not F32" : ", no type of weights"));
   }
-  for (const runtime::TensorEntry& entry : file.tensors()) {
-    if (!weights.tensors_.contains(entry.name)) {
+  Weights::Tensor tensor;
+  tensor.shape = entry.shape;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(entry.data.data()) % alignof(float) == 0;
+  const bool in_place = entry.dtype == DType::f32 ? aligned : storage == Storage::stored;
+  if (in_place) {
+    tensor.dtype = entry.dtype;
+    // read-only memory; a session writes weights only while training, which works on a copy
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+    tensor.data = const_cast<std::byte*>(entry.data.data());
+  } else {
+    tensor.own.resize(tensor.elements());
+    kernels::dequantize(kernels::Isa::scalar, *type,
+                        static_cast<kernels::index_t>(tensor.own.size()), entry.data.data(),
+                        tensor.own.data());
+    tensor.data = tensor.own.data();
+  }
+  return tensor;
+}
+
+}  // namespace
+
+std::size_t Weights::Tensor::bytes() const {
+  return runtime::dtype_bytes(dtype, static_cast<std::int64_t>(elements()));
+}
+
+Weights Weights::from_source(const Source& source, std::span<const WeightSpec> specs) {
+  Weights weights;
+  weights.file_ = source.keep_alive;
+  std::map<std::string_view, const TensorEntry*> entries;
+  for (const TensorEntry& entry : source.tensors) entries[entry.name] = &entry;
+  for (const WeightSpec& spec : specs) {
+    const auto found = entries.find(spec.name);
+    if (found == entries.end()) {
+      fail(spec.name, "is missing; its shape would be " + runtime::shape_text(spec.shape));
+    }
+    const TensorEntry& entry = *found->second;
+    if (entry.shape != spec.shape) {
+      fail(spec.name, "has shape " + runtime::shape_text(entry.shape) + ", not " +
+                          runtime::shape_text(spec.shape));
+    }
+    weights.tensors_[spec.name] = taken(entry, spec.storage);
+  }
+  for (const TensorEntry& entry : source.tensors) {
+    if (!source.foreign && !weights.tensors_.contains(entry.name)) {
       throw Error(ErrorKind::invalid,
                   "tensor " + runtime::quote(entry.name) + " is not part of this architecture");
     }
@@ -91,7 +118,8 @@ Weights Weights::writable_copy() const {
   for (const auto& [name, tensor] : tensors_) {
     Tensor& to = copy.tensors_[name];
     to.shape = tensor.shape;
-    to.own.assign(tensor.data, tensor.data + tensor.elements());
+    const auto* const from = static_cast<const float*>(tensor.data);
+    to.own.assign(from, from + tensor.elements());
     to.data = to.own.data();
   }
   return copy;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "models/architecture.hpp"
-#include "runtime/formats/safetensors.hpp"
+#include "models/source/source.hpp"
 #include "runtime/session.hpp"
 
 #include <cstddef>
@@ -13,13 +13,15 @@
 
 namespace attn::models {
 
-/// The tensors of a model, F32, by name: views of a mapped file, or memory of their own.
+/// The tensors of a model by name: views of a mapped file, or memory of their own.
 class Weights {
  public:
   struct Tensor {
     Dims shape;
-    float* data = nullptr;  ///< into the mapping (never written then) or into `own`
+    runtime::DType dtype = runtime::DType::f32;
+    void* data = nullptr;  ///< into the mapping (never written then) or into `own`
     std::vector<float> own;
+    [[nodiscard]] std::size_t bytes() const;
     [[nodiscard]] std::size_t elements() const;
   };
 
@@ -29,9 +31,10 @@ class Weights {
   Weights(Weights&&) = default;
   Weights& operator=(Weights&&) = default;
 
-  /// Takes the tensors of the file that the specs name. Throws Error(invalid) naming a tensor that
-  /// is missing, of another shape or type, or not part of the architecture. Keeps the file open.
-  static Weights from_file(const runtime::Safetensors& file, std::span<const WeightSpec> specs);
+  /// Takes the tensors that the specs name, in the type that they ask for, and keeps the file open.
+  /// Throws Error(invalid) naming a tensor that is missing, of another shape or type, or, in a file
+  /// that is not foreign, not part of the architecture.
+  static Weights from_source(const Source& source, std::span<const WeightSpec> specs);
 
   /// New tensors, random by the seed in the order of the specs.
   static Weights random(std::span<const WeightSpec> specs, std::uint64_t seed);
@@ -48,7 +51,7 @@ class Weights {
 
  private:
   std::map<std::string, Tensor, std::less<>> tensors_;
-  std::shared_ptr<const runtime::Safetensors> file_;
+  std::shared_ptr<const void> file_;
 };
 
 }  // namespace attn::models

@@ -5,6 +5,7 @@
 // by one thread at a time; two models in two threads never meet.
 
 #include "attn/error.hpp"
+#include "attn/text.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -46,6 +47,13 @@ struct PortInfo {
   bool token_ids = false;
 };
 
+/// How exactly products are computed.
+enum class Precision {
+  automatic,  ///< by the weights' type: f32 for f32, bf16 for 16-bit and quantized weights
+  f32,        ///< f32 products and sums, whatever the weights' type
+  bf16,       ///< products of numbers rounded to bfloat16, summed in f32
+};
+
 struct Options {
   /// 1..1024; 0: the processors that affinity and the control group allow. The bits of a result do
   /// not depend on it.
@@ -56,6 +64,7 @@ struct Options {
   bool verify = false;
   /// Time every op; see Model::profile().
   bool profile = false;
+  Precision precision = Precision::automatic;
 };
 
 /// One op of the graph as it ran: shape of its inputs, implementation, calls and seconds.
@@ -122,9 +131,10 @@ struct TrainResult {
 /// A model that was moved from may be destroyed or assigned to; all else throws Error(usage).
 class Model {
  public:
-  /// Opens a model.bin (docs/model-format.md). Weights are mapped, not copied. Throws Error(io) if
-  /// the file cannot be read, Error(invalid) if it is not a model this library runs, Error(usage)
-  /// for options.
+  /// Opens a model: a model.bin (docs/model-format.md), a GGUF file, or a folder in the Hugging
+  /// Face layout, told apart by content. Weights are mapped, not copied. Throws Error(io) if a file
+  /// cannot be read, Error(invalid) if it is not a model this library runs, Error(usage) for
+  /// options.
   [[nodiscard]] static Model open(const std::filesystem::path& path, const Options& options = {});
 
   /// The same from memory, which outlives the model; `name` stands in messages.
@@ -175,6 +185,38 @@ class Model {
   [[nodiscard]] const std::string& sentence() const;
   [[nodiscard]] const std::vector<std::string>& size_words() const;
 
+  /// What the model can do with text; everything absent for the teaching architectures.
+  [[nodiscard]] const TextInfo& text() const;
+
+  /// Token ids of a text (UTF-8; bytes that are not are kept where the tokenizer can). Never
+  /// truncated unless asked. Throws Error(usage) if the model has no tokenizer, Error(invalid) for
+  /// 2³¹ bytes or more. Several threads may call these four on one model at the same time.
+  [[nodiscard]] std::vector<std::int32_t> tokenize(std::string_view text,
+                                                   const TokenizeOptions& options = {}) const;
+  /// The text of the tokens, special ones left out, bytes that are not UTF-8 as U+FFFD.
+  [[nodiscard]] std::string detokenize(std::span<const std::int32_t> tokens) const;
+  /// One token as a label: " elephant"; a special one by its name. Without a tokenizer its number.
+  [[nodiscard]] std::string token_text(std::int32_t token) const;
+  /// The conversation as the model's chat template has it, followed by the beginning of an answer.
+  /// Special tokens in the messages stay literal. Throws Error(usage) if the model has no template,
+  /// Error(invalid) naming what in the template is not understood or what it raises.
+  [[nodiscard]] std::vector<std::int32_t> tokenize_chat(
+      std::span<const ChatMessage> conversation) const;
+
+  /// Embeddings of texts given as tokens, by an encoder: pooled and normalised as the model says,
+  /// or the L2-normalised mean where it does not. Nothing is padded; memory is bounded, however
+  /// many there are. Throws Error(usage) for another kind of model, Error(invalid) for an empty or
+  /// too long text or an unknown id.
+  [[nodiscard]] Embeddings embed(std::span<const std::vector<std::int32_t>> texts,
+                                 const OnProgress& progress = {});
+
+  /// Where the tokens look, in the chosen layers (empty: all), of a language model or an encoder.
+  /// Throws Error(usage) for another kind of model or an unknown layer, Error(invalid) for too many
+  /// tokens or an unknown id, Error(memory) if the maps would not fit.
+  [[nodiscard]] AttentionMaps attention(std::span<const std::int32_t> tokens,
+                                        std::span<const int> layers = {},
+                                        const OnProgress& progress = {});
+
   /// Trains the weights in place with Adam (its moments start anew). Throws Error(usage) for
   /// options out of range, Error(invalid) for an empty sentence, an unknown size word, or a
   /// sentence without size words or without others, Error(numerical) if the loss becomes NaN or
@@ -191,6 +233,7 @@ class Model {
   [[nodiscard]] std::vector<OpProfile> profile() const;
 
  private:
+  friend class Generator;
   class Impl;
   explicit Model(std::unique_ptr<Impl> impl);
   [[nodiscard]] Impl& self() const;

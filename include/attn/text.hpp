@@ -38,6 +38,7 @@ struct TextInfo {
 struct TokenizeOptions {
   bool add_special = true;     ///< what the tokenizer adds itself: a begin token, [CLS] and [SEP]
   bool parse_special = false;  ///< special tokens spelled out in the text count as such
+  bool truncate = false;       ///< of an encoder: to what it was made for, the special tokens kept
 };
 
 /// One message of a conversation.
@@ -52,8 +53,9 @@ struct Embeddings {
   std::vector<float> values;
 };
 
-/// How far a long call is: done of total, in tokens or texts. Called by the calling thread.
-using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
+/// How far a long call is: done of total, in tokens or texts. Called by the calling thread; what it
+/// throws ends the call.
+using OnProgress = std::function<void(std::int64_t done, std::int64_t total)>;
 
 /// Where every token looks: [layer][head][query][key], 0 where a key is hidden.
 struct AttentionMaps {

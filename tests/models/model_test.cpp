@@ -62,9 +62,9 @@ TEST_CASE("a new model has the architecture's tensors, and its seed decides them
   };
   CHECK(same_bits(weights(1), weights(1)));
   CHECK_FALSE(same_bits(weights(1), weights(2)));
-  CHECK(Model::architectures() == std::vector<std::string>{"attention_mechanism", "self_attention",
-                                                           "multi_head_attention",
-                                                           "size_loss_attention"});
+  CHECK(Model::architectures() ==
+        std::vector<std::string>{"attention_mechanism", "self_attention", "multi_head_attention",
+                                 "size_loss_attention", "llama", "qwen2", "bert"});
 }
 
 TEST_CASE("new projections are uniform in ±1/√(input size), new embeddings normal", "[models]") {

@@ -4,6 +4,7 @@
 #include "kernels/isa.hpp"
 #include "models/architecture.hpp"
 #include "models/size_loss_task.hpp"
+#include "models/source/source.hpp"
 #include "models/weights.hpp"
 #include "support/models.hpp"
 #include "support/numbers.hpp"
@@ -137,7 +138,7 @@ TEST_CASE("the size loss's first gradients are PyTorch's", "[models][seeds]") {
   for (const TensorEntry& entry : file.tensors()) shapes[entry.name] = entry.shape;
   const Architecture& architecture = find_architecture("size_loss_attention", true);
   const std::vector<WeightSpec> specs = architecture.weights(metadata, shapes);
-  const Weights weights = Weights::from_file(file, specs);
+  const Weights weights = Weights::from_source(source_of(file, false), specs);
   const SizeLossData data =
       prepare_size_loss(Vocabulary(metadata.strings("attn.vocab")),
                         metadata.sentence("attn.sentence"), metadata.strings("attn.size_words"));

@@ -1,0 +1,120 @@
+// BERT and its relatives (MiniLM): learned positions, norms after each sublayer, attention both
+// ways.
+
+#include "models/architectures.hpp"
+#include "models/encoder_graph.hpp"
+#include "runtime/ops.hpp"
+
+namespace attn::models {
+namespace {
+
+using namespace runtime;
+
+std::string layer_name(int layer) { return "encoder.layer." + std::to_string(layer) + "."; }
+
+std::vector<WeightSpec> weights(const Metadata& metadata, const Shapes& have) {
+  const EncoderConfig c = encoder_config(metadata, have);
+  std::vector<WeightSpec> specs;
+  const auto add = [&](const std::string& name, Dims shape, Storage storage) {
+    WeightSpec& spec = specs.emplace_back();
+    spec.name = name;
+    spec.shape = std::move(shape);
+    spec.storage = storage;
+  };
+  const auto dense = [&](const std::string& name, std::int64_t out, std::int64_t in) {
+    add(name + ".weight", {out, in}, Storage::stored);
+    add(name + ".bias", {out}, Storage::expanded);
+  };
+  const auto norm = [&](const std::string& name) {
+    add(name + ".weight", {c.hidden}, Storage::expanded);
+    add(name + ".bias", {c.hidden}, Storage::expanded);
+  };
+  add("embeddings.word_embeddings.weight", {c.vocab, c.hidden}, Storage::stored);
+  add("embeddings.position_embeddings.weight", {c.positions, c.hidden}, Storage::stored);
+  add("embeddings.token_type_embeddings.weight", {c.token_types, c.hidden}, Storage::stored);
+  norm("embeddings.LayerNorm");
+  for (int l = 0; l < c.layers; ++l) {
+    const std::string name = layer_name(l);
+    for (const char* part : {"query", "key", "value"}) {
+      dense(name + "attention.self." + part, c.hidden, c.hidden);
+    }
+    dense(name + "attention.output.dense", c.hidden, c.hidden);
+    norm(name + "attention.output.LayerNorm");
+    dense(name + "intermediate.dense", c.intermediate, c.hidden);
+    dense(name + "output.dense", c.hidden, c.intermediate);
+    norm(name + "output.LayerNorm");
+  }
+  return specs;
+}
+
+class Builder {
+ public:
+  Builder(Graph& graph, const EncoderConfig& config, std::span<const WeightSpec> specs)
+      : graph_(graph), config_(config), specs_(specs) {}
+
+  EncoderGraph build(bool packed) {
+    EncoderGraph out;
+    const Symbol tokens = graph_.symbol("tokens");
+    out.tokens = graph_.input("tokens", DType::i32, Shape{tokens});
+    out.positions = graph_.input("positions", DType::i32, Shape{tokens});
+    out.token_types = graph_.input("token_types", DType::i32, Shape{tokens});
+    if (packed) {
+      out.sequences = graph_.input("sequences", DType::i32, Shape{graph_.symbol("bounds")});
+    }
+    const auto looked_up = [&](const std::string& name, ValueId ids) {
+      return gather(graph_, weight("embeddings." + name + "_embeddings.weight"), ids);
+    };
+    ValueId x = add(graph_, looked_up("word", out.tokens), looked_up("position", out.positions));
+    x = add(graph_, x, looked_up("token_type", out.token_types));
+    x = norm(x, "embeddings.LayerNorm");
+    for (int l = 0; l < config_.layers; ++l) x = layer(layer_name(l), x, out);
+    out.hidden = x;
+    return out;
+  }
+
+ private:
+  ValueId weight(const std::string& name) { return declare(graph_, specs_, name); }
+  ValueId norm(ValueId x, const std::string& name) {
+    return layer_norm(graph_, x, weight(name + ".weight"), weight(name + ".bias"), config_.eps);
+  }
+  ValueId dense(ValueId x, const std::string& name, MatmulAttributes attributes = {}) {
+    attributes.transpose_b = true;
+    return matmul(graph_, x, weight(name + ".weight"), attributes, weight(name + ".bias"));
+  }
+
+  ValueId layer(const std::string& name, ValueId x, EncoderGraph& out) {
+    AttentionAttributes attributes;
+    attributes.heads = attributes.kv_heads = config_.heads;
+    const std::string self = name + "attention.self.";
+    const AttentionValues attended =
+        attention(graph_, dense(x, self + "query"), dense(x, self + "key"),
+                  dense(x, self + "value"), attributes, ValueId::none, out.sequences);
+    out.attention.push_back(attended.weights);
+    x = norm(add(graph_, dense(attended.output, name + "attention.output.dense"), x),
+             name + "attention.output.LayerNorm");
+    const ValueId wide = dense(x, name + "intermediate.dense", {.activation = config_.activation});
+    return norm(add(graph_, dense(wide, name + "output.dense"), x), name + "output.LayerNorm");
+  }
+
+  Graph& graph_;
+  const EncoderConfig& config_;
+  std::span<const WeightSpec> specs_;
+};
+
+void build(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> specs,
+           bool /*batched*/) {
+  const EncoderConfig config = encoder_config(metadata, shapes_of(specs));
+  graph.output("hidden", build_encoder(graph, config, specs, false).hidden);
+}
+
+}  // namespace
+
+EncoderGraph build_encoder(Graph& graph, const EncoderConfig& config,
+                           std::span<const WeightSpec> specs, bool packed) {
+  return Builder(graph, config, specs).build(packed);
+}
+
+const Architecture bert{
+    .name = "bert", .weights = weights, .build = build, .purpose = Purpose::encoder};
+
+}  // namespace attn::models

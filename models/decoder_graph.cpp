@@ -1,0 +1,153 @@
+#include "models/decoder_graph.hpp"
+
+#include "runtime/ops.hpp"
+
+#include <algorithm>
+
+namespace attn::models {
+namespace {
+
+using namespace runtime;
+
+constexpr const char* head_name = "lm_head.weight";
+constexpr const char* embedding_name = "model.embed_tokens.weight";
+
+std::string layer_name(int layer) { return "model.layers." + std::to_string(layer) + "."; }
+
+bool has(std::span<const WeightSpec> specs, const std::string& name) {
+  return std::any_of(specs.begin(), specs.end(),
+                     [&](const WeightSpec& spec) { return spec.name == name; });
+}
+
+// Where keys and values of a run come together with those before.
+struct Cache {
+  bool used = false;
+  Symbol context{}, capacity{};
+};
+
+class Builder {
+ public:
+  Builder(Graph& graph, const DecoderConfig& config, std::span<const WeightSpec> specs)
+      : graph_(graph), config_(config), specs_(specs) {}
+
+  DecoderGraph build(bool cached) {
+    DecoderGraph out;
+    const Symbol tokens = graph_.symbol("tokens");
+    Cache cache;
+    Dim wanted = tokens;
+    if (cached) {
+      cache = {true, graph_.symbol("context"), graph_.symbol("capacity")};
+      wanted = graph_.symbol("wanted");
+    }
+    out.tokens = graph_.input("tokens", DType::i32, Shape{tokens});
+    out.positions = graph_.input("positions", DType::i32, Shape{tokens});
+    const ValueId embedding = declare(graph_, specs_, embedding_name);
+    table_ = rope_table(graph_, out.positions, config_.rope_frequencies, config_.rope_layout);
+    ValueId x = gather(graph_, embedding, out.tokens);
+    for (int l = 0; l < config_.layers; ++l) x = layer(l, x, cache, out);
+    if (cached) x = last(graph_, x, 0, wanted);
+    x = rms_norm(graph_, x, declare(graph_, specs_, "model.norm.weight"), config_.eps);
+    const ValueId head = has(specs_, head_name) ? declare(graph_, specs_, head_name) : embedding;
+    out.logits = linear(graph_, x, head);
+    return out;
+  }
+
+ private:
+  ValueId project(ValueId x, const std::string& name) {
+    const std::string bias = name + ".bias";
+    return linear(graph_, x, declare(graph_, specs_, name + ".weight"),
+                  has(specs_, bias) ? declare(graph_, specs_, bias) : ValueId::none);
+  }
+
+  ValueId cached(ValueId rows, const std::string& name, const Cache& cache) {
+    if (!cache.used) return rows;
+    const std::int64_t width = std::int64_t{config_.kv_heads} * config_.head_dim;
+    const ValueId state = graph_.state(name, DType::f32, Shape{cache.capacity, width});
+    return append(graph_, state, rows, cache.context);
+  }
+
+  ValueId layer(int number, ValueId x, const Cache& cache, DecoderGraph& out) {
+    const std::string name = layer_name(number);
+    const auto norm = [&](ValueId value, const char* which) {
+      return rms_norm(graph_, value, declare(graph_, specs_, name + which), config_.eps);
+    };
+    ValueId h = norm(x, "input_layernorm.weight");
+    const RopeAttributes turned_q{config_.heads, config_.rope_layout};
+    const RopeAttributes turned_k{config_.kv_heads, config_.rope_layout};
+    const ValueId q = rope(graph_, project(h, name + "self_attn.q_proj"), table_, turned_q);
+    const ValueId k = rope(graph_, project(h, name + "self_attn.k_proj"), table_, turned_k);
+    const ValueId v = project(h, name + "self_attn.v_proj");
+    AttentionAttributes attributes;
+    attributes.heads = config_.heads;
+    attributes.kv_heads = config_.kv_heads;
+    attributes.causal = true;
+    attributes.window = config_.window;
+    const AttentionValues attended = attention(graph_, q, cached(k, name + "keys", cache),
+                                               cached(v, name + "values", cache), attributes);
+    out.attention.push_back(attended.weights);
+    x = add(graph_, project(attended.output, name + "self_attn.o_proj"), x);
+    h = norm(x, "post_attention_layernorm.weight");
+    const ValueId gated =
+        gated_silu(graph_, project(h, name + "mlp.gate_proj"), project(h, name + "mlp.up_proj"));
+    return add(graph_, project(gated, name + "mlp.down_proj"), x);
+  }
+
+  Graph& graph_;
+  const DecoderConfig& config_;
+  std::span<const WeightSpec> specs_;
+  ValueId table_ = ValueId::none;
+};
+
+}  // namespace
+
+std::vector<WeightSpec> decoder_weights(const DecoderConfig& c, const Shapes& have, bool biases) {
+  std::vector<WeightSpec> specs;
+  const auto add = [&](const std::string& name, Dims shape, Storage storage) {
+    WeightSpec& spec = specs.emplace_back();
+    spec.name = name;
+    spec.shape = std::move(shape);
+    spec.storage = storage;
+  };
+  const auto matrix = [&](const std::string& name, std::int64_t out, std::int64_t in) {
+    add(name, {out, in}, Storage::stored);
+  };
+  const auto row = [&](const std::string& name, std::int64_t width) {
+    add(name, {width}, Storage::expanded);
+  };
+  const std::int64_t q_width = std::int64_t{c.heads} * c.head_dim;
+  const std::int64_t kv_width = std::int64_t{c.kv_heads} * c.head_dim;
+  matrix(embedding_name, c.vocab, c.hidden);
+  for (int l = 0; l < c.layers; ++l) {
+    const std::string name = layer_name(l);
+    row(name + "input_layernorm.weight", c.hidden);
+    matrix(name + "self_attn.q_proj.weight", q_width, c.hidden);
+    matrix(name + "self_attn.k_proj.weight", kv_width, c.hidden);
+    matrix(name + "self_attn.v_proj.weight", kv_width, c.hidden);
+    matrix(name + "self_attn.o_proj.weight", c.hidden, q_width);
+    if (biases) {
+      row(name + "self_attn.q_proj.bias", q_width);
+      row(name + "self_attn.k_proj.bias", kv_width);
+      row(name + "self_attn.v_proj.bias", kv_width);
+    }
+    row(name + "post_attention_layernorm.weight", c.hidden);
+    matrix(name + "mlp.gate_proj.weight", c.intermediate, c.hidden);
+    matrix(name + "mlp.up_proj.weight", c.intermediate, c.hidden);
+    matrix(name + "mlp.down_proj.weight", c.hidden, c.intermediate);
+  }
+  row("model.norm.weight", c.hidden);
+  if (have.contains(head_name)) matrix(head_name, c.vocab, c.hidden);
+  return specs;
+}
+
+DecoderGraph build_decoder(Graph& graph, const DecoderConfig& config,
+                           std::span<const WeightSpec> specs) {
+  return Builder(graph, config, specs).build(true);
+}
+
+void build_plain_decoder(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> specs,
+                         bool /*batched*/) {
+  const DecoderConfig config = decoder_config(metadata, shapes_of(specs));
+  graph.output("logits", Builder(graph, config, specs).build(false).logits);
+}
+
+}  // namespace attn::models

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "models/transformer_config.hpp"
+#include "runtime/graph.hpp"
+
+#include <span>
+#include <vector>
+
+namespace attn::models {
+
+/// The tensors of a decoder-only model; `biases`: q, k and v have one (qwen2). The head is tied to
+/// the embedding where there is no lm_head.weight.
+[[nodiscard]] std::vector<WeightSpec> decoder_weights(const DecoderConfig& config,
+                                                      const Shapes& have, bool biases);
+
+/// The values of a decoder's graph that a session gives and takes.
+struct DecoderGraph {
+  runtime::ValueId tokens = runtime::ValueId::none;     ///< I32 [tokens]
+  runtime::ValueId positions = runtime::ValueId::none;  ///< I32 [tokens]
+  runtime::ValueId logits = runtime::ValueId::none;     ///< [wanted, vocab], of the last tokens
+  std::vector<runtime::ValueId> attention;  ///< by layer: [heads, tokens, context], if asked for
+};
+
+/// Builds the model (Touvron et al. 2023; grouped queries: Ainslie et al. 2023) with its symbols in
+/// this order:
+///   tokens    of this run
+///   context   of this run and before
+///   capacity  of the cache
+///   wanted    whose logits are asked for
+/// Keys and values go to states [capacity, kv_heads · head_dim], one pair a layer, at the rows
+/// [context − tokens, context).
+[[nodiscard]] DecoderGraph build_decoder(runtime::Graph& graph, const DecoderConfig& config,
+                                         std::span<const WeightSpec> specs);
+
+/// The graph without caches, for Model::run: logits [tokens, vocab] of one text.
+void build_plain_decoder(runtime::Graph& graph, const Metadata& metadata,
+                         std::span<const WeightSpec> specs, bool batched);
+
+}  // namespace attn::models

@@ -1,0 +1,75 @@
+#include "models/language/decoder.hpp"
+
+#include "attn/error.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace attn::models {
+
+using runtime::TensorView;
+using runtime::ValueId;
+
+Decoder::Decoder(const Metadata& metadata, std::span<const WeightSpec> specs,
+                 const Weights& weights, DecoderOptions options)
+    : config_(decoder_config(metadata, shapes_of(specs))), options_(std::move(options)) {
+  values_ = build_decoder(graph_, config_, specs);
+  std::vector<ValueId> fetches{values_.logits};
+  for (const int layer : options_.attention_layers) {
+    fetches.push_back(values_.attention.at(static_cast<std::size_t>(layer)));
+  }
+  runtime::SessionOptions session = options_.session;
+  session.bounds = {options_.batch, options_.context, options_.context,
+                    std::min(options_.batch, most_wanted)};
+  session_ = std::make_unique<runtime::Session>(graph_, fetches, weights.bindings(graph_),
+                                                std::move(session));
+}
+
+std::span<const float> Decoder::forward(std::span<const std::int32_t> tokens, int wanted) {
+  const int count = static_cast<int>(tokens.size());
+  if (tokens.empty() || count > options_.batch || position_ + count > options_.context ||
+      wanted < 0 || wanted > std::min(count, most_wanted)) {
+    throw Error(ErrorKind::usage, "decoder: " + std::to_string(count) + " tokens after " +
+                                      std::to_string(position_) + ", in batches of " +
+                                      std::to_string(options_.batch) + " and a context of " +
+                                      std::to_string(options_.context));
+  }
+  const auto unknown = std::find_if(tokens.begin(), tokens.end(),
+                                    [&](std::int32_t id) { return id < 0 || id >= config_.vocab; });
+  if (unknown != tokens.end()) {
+    throw Error(ErrorKind::invalid, "token " + std::to_string(*unknown) + " at position " +
+                                        std::to_string(position_ + (unknown - tokens.begin())) +
+                                        " is not in 0.." + std::to_string(config_.vocab - 1));
+  }
+  const std::int64_t symbols[] = {count, position_ + count, options_.context, wanted};
+  session_->resize(symbols);
+  std::memcpy(session_->tensor(values_.tokens).data, tokens.data(), tokens.size_bytes());
+  auto* const positions = session_->tensor(values_.positions).as<std::int32_t>();
+  std::iota(positions, positions + count, position_);
+  session_->run();
+  position_ += count;
+  const TensorView& logits = session_->tensor(values_.logits);
+  return {logits.as<const float>(), static_cast<std::size_t>(logits.elements())};
+}
+
+std::span<const float> Decoder::attention(int layer) const {
+  const TensorView& weights =
+      session_->tensor(values_.attention.at(static_cast<std::size_t>(layer)));
+  return {weights.as<const float>(), static_cast<std::size_t>(weights.elements())};
+}
+
+std::vector<OpProfile> profile_of(const runtime::Session& session) {
+  std::vector<OpProfile> rows;
+  for (const runtime::ProfileRow& row : session.profile()) {
+    rows.push_back({row.op, row.shape, row.note, row.calls, row.seconds});
+  }
+  return rows;
+}
+
+std::vector<OpProfile> Decoder::profile() const {
+  if (!options_.session.profile) return {};
+  return profile_of(*session_);
+}
+
+}  // namespace attn::models

@@ -1,0 +1,269 @@
+#include "attn/generator.hpp"
+
+#include "models/language/decoder.hpp"
+#include "models/language/free_memory.hpp"
+#include "models/model_impl.hpp"
+#include "models/text/sampler.hpp"
+#include "models/text/stop.hpp"
+#include "models/text/tokenizer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace attn {
+
+using models::errors_of_ours;
+
+namespace {
+
+// More room than this has to be asked for: the cache of a long-context model can be gigabytes.
+constexpr std::int64_t default_context = 4096;
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+int checked_context(const TextInfo& text, int asked) {
+  const std::int64_t trained = text.trained_context;
+  if (asked < 0 || asked > trained) {
+    throw Error(ErrorKind::usage, "context: " + std::to_string(asked) + " is not in 1.." +
+                                      std::to_string(trained) + ", which the model was trained on");
+  }
+  return static_cast<int>(asked == 0 ? std::min(trained, default_context) : asked);
+}
+
+// log Σ exp of the logits, in float64: perplexity sums many of its differences.
+double log_sum_exp(std::span<const float> logits) {
+  const auto largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
+class Generator::Impl {
+ public:
+  Impl(const Model& model, const GeneratorOptions& options)
+      : model_(model.self()),
+        context_(checked_context(model_.text, options.context)),
+        batch_(std::min(options.batch, context_)),
+        decoder_(model_.metadata, model_.specs, model_.weights, decoder_options()) {}
+
+  [[nodiscard]] int context() const { return context_; }
+  [[nodiscard]] const models::Decoder& decoder() const { return decoder_; }
+
+  Generation generate(std::span<const std::int32_t> given, const GenerateOptions& options) {
+    models::Sampler sampler(options.sampling);
+    Generation result;
+    result.prompt = checked_prompt(given);
+    const auto begin = std::chrono::steady_clock::now();
+    result.reused = keep_common(result.prompt);
+    std::span<const float> logits = read(result.prompt, result.reused, options.on_prompt);
+    result.prompt_seconds = seconds_since(begin);
+    const auto decoding = std::chrono::steady_clock::now();
+    decode(logits, sampler, options, result);
+    result.decode_seconds = seconds_since(decoding);
+    return result;
+  }
+
+  void logits(std::span<const std::int32_t> given,
+              const std::function<void(std::int64_t, std::span<const float>)>& each) {
+    const std::vector<std::int32_t> prompt = checked_prompt(given);
+    rewind(0);
+    all_logits(prompt, each);
+  }
+
+  Perplexity perplexity(std::span<const std::int32_t> tokens, const OnProgress& progress) {
+    if (tokens.size() < 2) {
+      throw Error(ErrorKind::invalid, "perplexity: " + std::to_string(tokens.size()) +
+                                          " tokens, and each but the first of at least 2 is "
+                                          "expected from those before it");
+    }
+    double sum = 0;
+    std::int64_t scored = 0;
+    const auto total = static_cast<std::int64_t>(tokens.size());
+    for (std::size_t start = 0; start + 1 < tokens.size();) {
+      const auto window = tokens.subspan(
+          start, std::min(tokens.size() - start, static_cast<std::size_t>(context_)));
+      rewind(0);
+      all_logits(window, [&](std::int64_t position, std::span<const float> logits) {
+        const auto next = static_cast<std::size_t>(position) + 1;
+        if (next < window.size()) {
+          sum += log_sum_exp(logits) -
+                 static_cast<double>(logits[static_cast<std::size_t>(window[next])]);
+          ++scored;
+        }
+        if (progress) progress(static_cast<std::int64_t>(start + next), total);
+      });
+      start += window.size();
+    }
+    return {total, std::exp(sum / static_cast<double>(scored))};
+  }
+
+ private:
+  models::DecoderOptions decoder_options() {
+    if (batch_ < 1) {
+      throw Error(ErrorKind::usage, "batch: " + std::to_string(batch_) + " is below 1");
+    }
+    models::DecoderOptions options;
+    options.context = context_;
+    options.batch = batch_;
+    options.session = model_.session_options;
+    options.session.memory_limit = models::free_memory();
+    return options;
+  }
+
+  std::vector<std::int32_t> checked_prompt(std::span<const std::int32_t> given) const {
+    std::vector<std::int32_t> prompt(given.begin(), given.end());
+    if (prompt.empty()) {
+      if (!model_.text.begin_token) {
+        throw Error(ErrorKind::usage,
+                    "the prompt is empty, and the model has no begin token to start from");
+      }
+      prompt.push_back(*model_.text.begin_token);
+    }
+    if (prompt.size() > static_cast<std::size_t>(context_)) {
+      throw Error(ErrorKind::usage, "the prompt has " + std::to_string(prompt.size()) +
+                                        " tokens, and the context room for " +
+                                        std::to_string(context_));
+    }
+    return prompt;
+  }
+
+  // The decoder's place is what counts: it stays true where a run was cut short.
+  void rewind(int position) {
+    decoder_.rewind(position);
+    held_.resize(static_cast<std::size_t>(position));
+  }
+
+  // Keeps as much of the cache as the prompt begins with, less the last token, whose logits are
+  // needed.
+  int keep_common(const std::vector<std::int32_t>& prompt) {
+    const auto differ = std::mismatch(held_.begin(), held_.end(), prompt.begin(), prompt.end() - 1);
+    const int common = static_cast<int>(differ.first - held_.begin());
+    rewind(common);
+    return common;
+  }
+
+  std::span<const float> forward(std::span<const std::int32_t> tokens, int wanted) {
+    const std::span<const float> logits = decoder_.forward(tokens, wanted);
+    held_.insert(held_.end(), tokens.begin(), tokens.end());
+    return logits;
+  }
+
+  // The logits after the last token.
+  std::span<const float> read(std::span<const std::int32_t> prompt, int from,
+                              const OnProgress& progress) {
+    std::span<const float> logits;
+    const auto total = static_cast<std::int64_t>(prompt.size());
+    for (auto at = static_cast<std::size_t>(from); at < prompt.size();) {
+      const auto piece = prompt.subspan(at, std::min(prompt.size() - at, piece_size()));
+      at += piece.size();
+      logits = forward(piece, at == prompt.size() ? 1 : 0);
+      if (progress) progress(static_cast<std::int64_t>(at), total);
+    }
+    return logits;
+  }
+
+  void all_logits(std::span<const std::int32_t> tokens,
+                  const std::function<void(std::int64_t, std::span<const float>)>& each) {
+    const auto vocab = static_cast<std::size_t>(decoder_.vocab_size());
+    for (std::size_t at = 0; at < tokens.size();) {
+      const auto piece = tokens.subspan(
+          at, std::min({tokens.size() - at, piece_size(), std::size_t{models::most_wanted}}));
+      const std::span<const float> logits = forward(piece, static_cast<int>(piece.size()));
+      for (std::size_t i = 0; i < piece.size(); ++i) {
+        each(static_cast<std::int64_t>(at + i), logits.subspan(i * vocab, vocab));
+      }
+      at += piece.size();
+    }
+  }
+
+  [[nodiscard]] std::size_t piece_size() const { return static_cast<std::size_t>(batch_); }
+
+  [[nodiscard]] bool ends(std::int32_t token) const {
+    const std::vector<std::int32_t>& ends = model_.text.end_tokens;
+    return std::find(ends.begin(), ends.end(), token) != ends.end();
+  }
+
+  void decode(std::span<const float> logits, models::Sampler& sampler,
+              const GenerateOptions& options, Generation& result) {
+    std::vector<std::int32_t> recent = result.prompt;
+    std::optional<models::TextStream> stream;
+    if (model_.tokenizer) stream.emplace(*model_.tokenizer);
+    models::StopStrings stop(options.stop);
+    result.finish = Finish::length;
+    const auto tell = [&](std::int32_t token, const std::string& text) {
+      result.text += text;
+      if (options.on_token && !options.on_token({token, text})) result.finish = Finish::cancelled;
+      return result.finish != Finish::cancelled;
+    };
+    std::int32_t token = -1;
+    while (options.max_tokens < 0 ||
+           result.tokens.size() < static_cast<std::size_t>(options.max_tokens)) {
+      token = sampler.sample(logits, recent);
+      recent.push_back(token);
+      result.tokens.push_back(token);
+      if (ends(token)) {
+        result.finish = Finish::end_token;
+        break;
+      }
+      const std::string text = stop.feed(stream ? stream->feed(token) : "");
+      if (stop.hit()) result.finish = Finish::stop_string;
+      if (!tell(token, text) || stop.hit()) break;
+      if (decoder_.position() == context_) {
+        result.finish = Finish::context_full;
+        break;
+      }
+      const bool another = options.max_tokens < 0 ||
+                           result.tokens.size() < static_cast<std::size_t>(options.max_tokens);
+      if (another) logits = forward({&token, 1}, 1);
+    }
+    if (result.finish == Finish::stop_string || result.tokens.empty()) return;
+    // what was held back as the beginning of a stop string or of a character
+    const Finish finish = result.finish;
+    std::string rest = stop.feed(stream ? stream->finish() : "");
+    if (!stop.hit()) rest += stop.finish();
+    if (!rest.empty()) (void)tell(token, rest);
+    result.finish = stop.hit() ? Finish::stop_string : finish;
+  }
+
+  const Model::Impl& model_;
+  int context_, batch_;
+  models::Decoder decoder_;
+  std::vector<std::int32_t> held_;  // what the cache holds
+};
+
+Generator::Generator(const Model& model, const GeneratorOptions& options)
+    : impl_(errors_of_ours([&] {
+        if (!model.text().generates) {
+          throw Error(ErrorKind::usage, "a " + model.architecture() + " model generates no text");
+        }
+        return std::make_unique<Impl>(model, options);
+      })) {}
+Generator::Generator(Generator&&) noexcept = default;
+Generator& Generator::operator=(Generator&&) noexcept = default;
+Generator::~Generator() = default;
+
+int Generator::context() const { return impl_->context(); }
+
+Generation Generator::generate(std::span<const std::int32_t> prompt,
+                               const GenerateOptions& options) {
+  return errors_of_ours([&] { return impl_->generate(prompt, options); });
+}
+
+void Generator::logits(
+    std::span<const std::int32_t> prompt,
+    const std::function<void(std::int64_t position, std::span<const float>)>& each) {
+  errors_of_ours([&] { impl_->logits(prompt, each); });
+}
+
+Perplexity Generator::perplexity(std::span<const std::int32_t> tokens, const OnProgress& progress) {
+  return errors_of_ours([&] { return impl_->perplexity(tokens, progress); });
+}
+
+std::vector<OpProfile> Generator::profile() const { return impl_->decoder().profile(); }
+
+}  // namespace attn

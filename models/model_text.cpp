@@ -1,0 +1,210 @@
+// What the facade does with text.
+
+#include "models/language/decoder.hpp"
+#include "models/language/free_memory.hpp"
+#include "models/model_impl.hpp"
+#include "models/text/chat.hpp"
+#include "models/text/unicode.hpp"
+#include "models/transformer_config.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace attn {
+
+using models::errors_of_ours;
+using models::Purpose;
+
+namespace {
+
+const models::Tokenizer& tokenizer_of(const std::shared_ptr<const models::Tokenizer>& tokenizer,
+                                      const std::string& name) {
+  if (!tokenizer) {
+    throw Error(ErrorKind::usage, "this " + name + " model has no tokenizer; token ids it takes");
+  }
+  return *tokenizer;
+}
+
+// A text of an encoder as long as it was made for: the end of its content goes, not what the
+// tokenizer put after it.
+void truncate(std::vector<std::int32_t>& tokens, std::int64_t longest, std::size_t suffix) {
+  const auto most = static_cast<std::size_t>(longest);
+  if (tokens.size() <= most) return;
+  suffix = std::min(suffix, most);
+  std::copy(tokens.end() - static_cast<std::ptrdiff_t>(suffix), tokens.end(),
+            tokens.begin() + static_cast<std::ptrdiff_t>(most - suffix));
+  tokens.resize(most);
+}
+
+}  // namespace
+
+void Model::Impl::take_text(std::shared_ptr<const models::Tokenizer> own) {
+  tokenizer = std::move(own);
+  const models::Shapes shapes = models::shapes_of(specs);
+  if (architecture->purpose == Purpose::language) {
+    const models::DecoderConfig config = models::decoder_config(metadata, shapes);
+    text.generates = true;
+    text.vocab_size = config.vocab;
+    text.trained_context = config.context;
+    text.layers = config.layers;
+    text.heads = config.heads;
+  } else if (architecture->purpose == Purpose::encoder) {
+    const models::EncoderConfig config = models::encoder_config(metadata, shapes);
+    text.embeds = true;
+    text.vocab_size = config.vocab;
+    text.trained_context = config.longest;
+    text.layers = config.layers;
+    text.heads = config.heads;
+  }
+  if (text.generates && metadata.has("attn.bos_token_id")) {
+    text.begin_token =
+        static_cast<std::int32_t>(metadata.integer("attn.bos_token_id", 0, text.vocab_size - 1));
+  }
+  if (!tokenizer) return;
+  if (tokenizer->size() > text.vocab_size) {
+    throw Error(ErrorKind::invalid, "the tokenizer has " + std::to_string(tokenizer->size()) +
+                                        " tokens, and the embedding " +
+                                        std::to_string(text.vocab_size) + " rows");
+  }
+  text.tokenizes = true;
+  text.chats = text.generates && !tokenizer->spec().chat_template.empty();
+  if (!text.generates) return;
+  if (tokenizer->spec().begin) text.begin_token = tokenizer->spec().begin;
+  text.end_tokens = tokenizer->spec().ends;
+}
+
+const TextInfo& Model::text() const { return self().text; }
+
+std::vector<std::int32_t> Model::tokenize(std::string_view text,
+                                          const TokenizeOptions& options) const {
+  return errors_of_ours([&] {
+    const models::Tokenizer& tokenizer = tokenizer_of(self().tokenizer, self().name);
+    std::vector<std::int32_t> tokens = tokenizer.encode(text, options);
+    if (options.truncate && self().text.embeds) {
+      truncate(tokens, self().text.trained_context,
+               options.add_special ? tokenizer.spec().suffix.size() : 0);
+    }
+    return tokens;
+  });
+}
+
+std::string Model::detokenize(std::span<const std::int32_t> tokens) const {
+  return errors_of_ours([&] {
+    return models::valid_utf8(
+        tokenizer_of(self().tokenizer, self().name).decode(tokens, /*skip_special=*/true));
+  });
+}
+
+std::string Model::token_text(std::int32_t token) const {
+  return errors_of_ours([&] {
+    if (!self().tokenizer) return std::to_string(token);
+    return models::valid_utf8(self().tokenizer->bytes_of(token, /*first=*/true));
+  });
+}
+
+std::vector<std::int32_t> Model::tokenize_chat(std::span<const ChatMessage> conversation) const {
+  return errors_of_ours([&] {
+    if (!self().text.chats) {
+      throw Error(ErrorKind::usage, "this model has no chat template");
+    }
+    return models::chat_tokens(*self().tokenizer, self().name, conversation);
+  });
+}
+
+Embeddings Model::embed(std::span<const std::vector<std::int32_t>> texts,
+                        const OnProgress& progress) {
+  Impl& impl = self();
+  return errors_of_ours([&] {
+    if (!impl.text.embeds) {
+      throw Error(ErrorKind::usage, "a " + impl.name + " model is no encoder of texts");
+    }
+    if (!impl.encoder) {
+      impl.encoder = std::make_unique<models::Encoder>(impl.metadata, impl.specs, impl.weights,
+                                                       impl.session_options);
+    }
+    return impl.encoder->embed(texts, progress);
+  });
+}
+
+namespace {
+
+// The maps of a language model, a few queries at a time: [heads, queries, keys so far] of every
+// layer become rows of [layer][head][query][key].
+void decoder_maps(models::Decoder& decoder, AttentionMaps& maps, const OnProgress& progress) {
+  const std::size_t count = maps.tokens.size(), heads = static_cast<std::size_t>(maps.heads);
+  for (std::size_t at = 0; at < count;) {
+    const std::size_t some =
+        std::min<std::size_t>(count - at, static_cast<std::size_t>(models::most_wanted));
+    (void)decoder.forward(std::span(maps.tokens).subspan(at, some), 0);
+    const std::size_t keys = at + some;
+    for (std::size_t l = 0; l < maps.layers.size(); ++l) {
+      const std::span<const float> weights = decoder.attention(maps.layers[l]);
+      for (std::size_t h = 0; h < heads; ++h) {
+        for (std::size_t q = 0; q < some; ++q) {
+          const auto from = weights.begin() + static_cast<std::ptrdiff_t>((h * some + q) * keys);
+          std::copy_n(from, keys,
+                      maps.weights.begin() +
+                          static_cast<std::ptrdiff_t>(((l * heads + h) * count + at + q) * count));
+        }
+      }
+    }
+    at += some;
+    if (progress) progress(static_cast<std::int64_t>(at), static_cast<std::int64_t>(count));
+  }
+}
+
+}  // namespace
+
+AttentionMaps Model::attention(std::span<const std::int32_t> tokens, std::span<const int> layers,
+                               const OnProgress& progress) {
+  Impl& impl = self();
+  return errors_of_ours([&] {
+    if (!impl.text.generates && !impl.text.embeds) {
+      throw Error(ErrorKind::usage, "a " + impl.name + " model gives its attention in run()");
+    }
+    AttentionMaps maps;
+    maps.tokens.assign(tokens.begin(), tokens.end());
+    maps.heads = impl.text.heads;
+    maps.layers.assign(layers.begin(), layers.end());
+    for (int l = 0; layers.empty() && l < impl.text.layers; ++l) maps.layers.push_back(l);
+    for (const int layer : maps.layers) {
+      if (layer < 0 || layer >= impl.text.layers) {
+        throw Error(ErrorKind::usage, "layer " + std::to_string(layer) + " is not in 0.." +
+                                          std::to_string(impl.text.layers - 1));
+      }
+    }
+    if (tokens.empty() || static_cast<std::int64_t>(tokens.size()) > impl.text.trained_context) {
+      throw Error(ErrorKind::invalid, "attention: " + std::to_string(tokens.size()) +
+                                          " tokens are not in 1.." +
+                                          std::to_string(impl.text.trained_context));
+    }
+    const std::size_t map = tokens.size() * tokens.size();
+    const std::size_t all = maps.layers.size() * static_cast<std::size_t>(maps.heads) * map;
+    const std::size_t free = models::free_memory();
+    // once here, and once on its way
+    if (free > 0 && all > free / (2 * sizeof(float))) {
+      throw Error(ErrorKind::memory, "attention: " + std::to_string(all * sizeof(float)) +
+                                         " bytes of maps, and " + std::to_string(free) +
+                                         " bytes of memory are free; fewer layers take less");
+    }
+    if (impl.text.embeds) {
+      if (!impl.encoder) {
+        impl.encoder = std::make_unique<models::Encoder>(impl.metadata, impl.specs, impl.weights,
+                                                         impl.session_options);
+      }
+      maps.weights = impl.encoder->attention(tokens, maps.layers);
+      return maps;
+    }
+    maps.weights.resize(all);
+    models::DecoderOptions options;
+    options.context = static_cast<int>(tokens.size());
+    options.batch = std::min(options.context, models::most_wanted);
+    options.attention_layers = maps.layers;
+    options.session = impl.session_options;
+    models::Decoder decoder(impl.metadata, impl.specs, impl.weights, std::move(options));
+    decoder_maps(decoder, maps, progress);
+    return maps;
+  });
+}
+
+}  // namespace attn
