@@ -3,13 +3,13 @@
 #include "tools/draw/colour.hpp"
 #include "tools/draw/maps.hpp"
 #include "tools/draw/scale.hpp"
+#include "tools/draw/template.hpp"
 #include "tools/draw/text.hpp"
 #include "tools/draw/ticks.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <cmath>
-#include <map>
 #include <string_view>
 
 extern "C" {
@@ -114,21 +114,9 @@ std::string json_document(const AttentionPicture& picture) {
 std::string html_document(const AttentionPicture& picture) {
   check_picture(picture);
   const std::string title = picture.title.empty() ? "Attention weights" : visible(picture.title);
-  const std::map<std::string_view, std::string> values = {
-      {"title", escaped(title)}, {"data", page_data(picture)}, {"tables", tables(picture)}};
-  // One walk over the page: what is put in is never looked at again, whatever it contains.
-  const std::string_view page(attn_draw_page,
-                              static_cast<std::size_t>(attn_draw_page_end - attn_draw_page));
-  std::string out;
-  for (std::size_t at = 0; at < page.size();) {
-    const std::size_t open = page.find("@{", at);
-    out += page.substr(at, open - at);
-    if (open == std::string_view::npos) break;
-    const std::size_t close = page.find('}', open);
-    out += values.at(page.substr(open + 2, close - open - 2));
-    at = close + 1;
-  }
-  return out;
+  return filled(
+      {attn_draw_page, static_cast<std::size_t>(attn_draw_page_end - attn_draw_page)},
+      {{"title", escaped(title)}, {"data", page_data(picture)}, {"tables", tables(picture)}});
 }
 
 }  // namespace attn::tools
