@@ -29,12 +29,12 @@ int columns(int file) {
   return value > 0 ? value : usual_width;
 }
 
+}  // namespace
+
 void write_error_stream(const std::string& text) {
   // a bar that cannot be drawn is no reason to stop
   [[maybe_unused]] const auto wrote = ::write(STDERR_FILENO, text.data(), text.size());
 }
-
-}  // namespace
 
 Terminal standard_output_terminal() {
   Terminal terminal;
@@ -48,14 +48,14 @@ std::string bold(const std::string& text, const Terminal& terminal) {
   return terminal.colour ? "\x1b[1m" + text + "\x1b[0m" : text;
 }
 
-Progress::Progress(std::string what)
+ProgressBar::ProgressBar(std::string what)
     : what_(std::move(what)),
       terminal_(::isatty(STDERR_FILENO) != 0 && environment("TERM") != "dumb"),
       next_(begin_ + std::chrono::seconds(1)) {}
 
-bool Progress::due() const { return terminal_ && Clock::now() >= next_; }
+bool ProgressBar::due() const { return terminal_ && Clock::now() >= next_; }
 
-void Progress::show(long long done, long long total, const std::string& note) {
+void ProgressBar::show(long long done, long long total, const std::string& note) {
   if (!due()) return;
   const auto now = Clock::now();
   next_ = now + std::chrono::milliseconds(100);
@@ -74,7 +74,7 @@ void Progress::show(long long done, long long total, const std::string& note) {
   drawn_ = true;
 }
 
-void Progress::clear() {
+void ProgressBar::clear() {
   if (drawn_) write_error_stream("\r\x1b[K");
   drawn_ = false;
 }

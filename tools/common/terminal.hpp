@@ -16,14 +16,17 @@ struct Terminal {
 /// `text` in bold on a terminal with colour, as it is elsewhere.
 [[nodiscard]] std::string bold(const std::string& text, const Terminal& terminal);
 
+/// Text for stderr: what is said beside the results. Nobody is told if it does not arrive.
+void write_error_stream(const std::string& text);
+
 /// A bar on stderr for work that takes more than a second, drawn at most ten times a second and
 /// wiped out in the end; nothing where stderr is no terminal. One thread at a time.
-class Progress {
+class ProgressBar {
  public:
-  explicit Progress(std::string what);
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-  ~Progress() { clear(); }
+  explicit ProgressBar(std::string what);
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+  ~ProgressBar() { clear(); }
 
   /// `done` of `total` steps; `note` stands behind the bar.
   void show(long long done, long long total, const std::string& note);

@@ -155,6 +155,19 @@ std::uint64_t seed_number(std::string_view option, const std::string& text) {
   return value;
 }
 
+double number_within(std::string_view option, const std::string& text, Within limits) {
+  double value = 0;
+  // a NaN is in no range
+  if (!parse_whole(text, value) || !(value >= limits.low && value <= limits.high) ||
+      (limits.above && value <= limits.low)) {
+    std::ostringstream wanted;
+    wanted << "a number " << (limits.above ? "above " : "from ") << limits.low << " to "
+           << limits.high;
+    refuse(option, text, wanted.str());
+  }
+  return value;
+}
+
 double positive_number(std::string_view option, const std::string& text) {
   double value = 0;
   if (!parse_whole(text, value) || !std::isfinite(value) || value <= 0) {

@@ -31,6 +31,13 @@ std::int64_t whole_number(std::string_view option, const std::string& text, std:
 /// A whole number in 0..2⁶⁴−1.
 std::uint64_t seed_number(std::string_view option, const std::string& text);
 
+/// A number from low to high, low itself not where `above`.
+struct Within {
+  double low = 0, high = 0;
+  bool above = false;
+};
+double number_within(std::string_view option, const std::string& text, Within limits);
+
 /// A finite number above 0.
 double positive_number(std::string_view option, const std::string& text);
 

@@ -202,7 +202,7 @@ class Training {
   std::vector<std::string> tokens_;
   WordWeights words_;
   std::optional<History> history_;
-  Progress progress_{"training"};
+  ProgressBar progress_{"training"};
 };
 
 }  // namespace

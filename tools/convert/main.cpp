@@ -1,0 +1,97 @@
+// attn-convert: packs a model into one model.bin.
+
+#include "attn/convert.hpp"
+#include "tools/common/interrupt.hpp"
+#include "tools/common/json.hpp"
+#include "tools/common/terminal.hpp"
+#include "tools/common/tool.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+
+namespace {
+
+using namespace attn;
+using namespace attn::tools;
+
+struct Arguments {
+  std::optional<std::string> source, output, quantize;
+  bool json = false;
+};
+
+void declare(CLI::App& app, Arguments& arguments) {
+  app.add_option("-m,--model,SOURCE", arguments.source,
+                 "A GGUF file, a folder in the Hugging Face layout, or a model.bin")
+      ->type_name("SOURCE");
+  app.add_option("-o,--output", arguments.output, "The model.bin to write")->type_name("FILE");
+  app.add_option("--quantize", arguments.quantize,
+                 "Store projections and embeddings as q8_0, q4_0, q4_1, bf16, f16 or f32; without "
+                 "it every weight keeps its bits")
+      ->type_name("TYPE");
+  app.add_flag("--json", arguments.json, "Print what was done as JSON");
+  app.set_help_flag("-h,--help", "Print this");
+  app.set_version_flag("--version", std::string("attn-convert ") + ATTN_VERSION,
+                       "Print the version");
+  app.footer(
+      "Exit codes: 0 done, 2 wrong use, 3 invalid model or data, 4 input or output failed,\n"
+      "            5 not enough memory, 130 interrupted\n\n"
+      "Examples:\n"
+      "  attn-convert smollm2.gguf -o smollm2.bin && attn-run smollm2.bin --chat\n"
+      "  attn-convert all-minilm-l6-v2 -o minilm.bin --quantize q8_0");
+}
+
+std::string text_of(const Converted& done, const std::string& output) {
+  constexpr double mebibyte = 1024 * 1024;
+  std::string text =
+      fmt::format("{}: {}, {} tensors, {:.1f} MiB of weights", output, done.architecture,
+                  done.tensors, static_cast<double>(done.bytes_after) / mebibyte);
+  if (done.requantized > 0) {
+    text += fmt::format(" (from {:.1f} MiB, {} re-encoded)",
+                        static_cast<double>(done.bytes_before) / mebibyte, done.requantized);
+  }
+  text += "\n";
+  for (const std::string& name : done.as_f16) {
+    text += "as f16, since its rows do not divide into blocks: " + name + "\n";
+  }
+  return text;
+}
+
+std::string json_of(const Converted& done, const std::string& output) {
+  JsonObject object;
+  object.add("output", json_string(output));
+  object.add("architecture", json_string(done.architecture));
+  object.add("tensors", std::to_string(done.tensors));
+  object.add("requantized", std::to_string(done.requantized));
+  object.add("bytes_before", std::to_string(done.bytes_before));
+  object.add("bytes_after", std::to_string(done.bytes_after));
+  object.add("as_f16", json_list(done.as_f16));
+  return object.text() + "\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return run_tool("attn-convert", [&](Out& out) {
+    CLI::App app("Packs a model into one model.bin.", "attn-convert");
+    Arguments arguments;
+    declare(app, arguments);
+    if (!parse_arguments(app, argc, argv, out)) return;
+    if (!arguments.source) throw Error(ErrorKind::usage, "a model to convert is missing");
+    if (!arguments.output) throw Error(ErrorKind::usage, "-o FILE is missing");
+    check_output_file(*arguments.output);
+    ConvertOptions options;
+    options.quantize = arguments.quantize.value_or("");
+    ProgressBar progress("converting");
+    const HoldInterrupts hold;  // the file is whole, or not there
+    options.on_progress = [&](std::int64_t done, std::int64_t total) {
+      HoldInterrupts::check();
+      if (progress.due()) progress.show(done, total, fmt::format("{} MB", done / 1'000'000));
+    };
+    const Converted done = convert(*arguments.source, *arguments.output, options);
+    progress.clear();
+    out.print(arguments.json ? json_of(done, *arguments.output) : text_of(done, *arguments.output));
+  });
+}

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "attn/attn.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace attn::tools {
+
+/// The command line of attn-run as text: what an option means is known once the model is.
+struct Arguments {
+  std::optional<std::string> model, example, threads, precision;
+  // teaching models
+  std::optional<std::string> input, sentence;
+  // text
+  std::optional<std::string> prompt, file, tokens, count, context, batch, system;
+  std::optional<std::string> temperature, top_k, top_p, min_p, repeat_penalty, seed;
+  std::vector<std::string> stop;
+  std::optional<std::string> logits, top_logits, perplexity, max_tokens;
+  bool chat = false, tokenize = false, embed = false, similarity = false, parse_special = false;
+  // pictures
+  std::optional<std::string> picture, layers, heads;
+
+  bool examples = false, json = false, profile = false, info = false, verify = false;
+};
+
+void declare(CLI::App& app, Arguments& arguments);
+
+/// Options for Model::open; Error(usage) for values out of range.
+[[nodiscard]] Options open_options(const Arguments& arguments);
+
+/// The options of the list that were given, as "--prompt, --file"; empty where none was.
+struct Given {
+  const char* name;
+  bool given;
+};
+[[nodiscard]] std::string given_of(std::initializer_list<Given> options);
+
+/// Throws Error(usage) for options that only text models have ("--chat needs a language model, and
+/// self_attention is none"), or only encoders, or only teaching models.
+void refuse_text_options(const Arguments& arguments, const std::string& architecture);
+void refuse_generation_options(const Arguments& arguments, const std::string& architecture);
+void refuse_encoder_options(const Arguments& arguments, const std::string& architecture);
+void refuse_tensor_options(const Arguments& arguments, const std::string& architecture);
+
+/// "0,14,29" or "0-8" or "0-2,7" as ascending numbers from 0 to below `count`; all where the option
+/// is absent. Throws Error(usage) naming the option.
+[[nodiscard]] std::vector<int> number_list(const char* option,
+                                           const std::optional<std::string>& text, int count);
+
+}  // namespace attn::tools
