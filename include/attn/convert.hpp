@@ -15,8 +15,8 @@ struct ConvertOptions {
   /// The type that projections and embeddings get: q8_0, q4_0, q4_1, bf16, f16 or f32; empty: as
   /// they are. Norms and biases become or stay f32. Rows that are no whole number of blocks become
   /// f16.
-  std::string quantize;
-  OnProgress on_progress;  ///< bytes of the weights
+  std::string quantize = {};
+  OnProgress on_progress = nullptr;  ///< bytes of the weights
 };
 
 /// What a conversion did.

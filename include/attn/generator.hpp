@@ -31,11 +31,11 @@ struct GeneratedToken {
 
 struct GenerateOptions {
   int max_tokens = -1;  ///< -1: until the model ends its text or the context is full; 0: only read
-  Sampling sampling;
-  std::vector<std::string> stop;  ///< texts that end the answer, and do not appear in it
+  Sampling sampling = {};
+  std::vector<std::string> stop = {};  ///< texts that end the answer, and do not appear in it
   /// Called for every token as it comes; false ends the answer.
-  std::function<bool(const GeneratedToken&)> on_token;
-  OnProgress on_prompt;  ///< tokens of the prompt that are read
+  std::function<bool(const GeneratedToken&)> on_token = nullptr;
+  OnProgress on_prompt = nullptr;  ///< tokens of the prompt that are read
 };
 
 /// Why an answer ended.
