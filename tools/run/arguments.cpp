@@ -152,7 +152,8 @@ namespace {
 }
 
 std::string generation_options(const Arguments& a) {
-  return given_of({{"--predict", a.count.has_value()},
+  // "-n 0", only to read, is what encoders do
+  return given_of({{"--predict", a.count.value_or("0") != "0"},
                    {"--context", a.context.has_value()},
                    {"--batch", a.batch.has_value()},
                    {"--temp", a.temperature.has_value()},
