@@ -9,7 +9,7 @@ namespace {
 
 // What a template may cost: far more than any conversation needs, little enough to answer soon.
 constexpr int most_steps = 5'000'000, most_calls = 100;
-constexpr std::size_t most_output = std::size_t{1} << 28;
+constexpr std::size_t most_output = std::size_t{1} << 26;
 
 enum class Flow { on, stop, skip };
 
@@ -394,7 +394,8 @@ class Evaluator {
     if (!a.is_number() || !b.is_number()) {
       fail(name_, e.line, "'" + e.text + "' between what it does not join");
     }
-    if (a.is_number_float() || b.is_number_float() || e.text == "/" || e.text == "**") {
+    if (a.is_number_float() || b.is_number_float() || e.text == "/" ||
+        (e.text == "**" && b.get<long long>() < 0)) {
       return real(a.get<double>(), b.get<double>(), e);
     }
     return whole(a.get<long long>(), b.get<long long>(), e);
@@ -419,6 +420,14 @@ class Evaluator {
     if (e.text == "+") overflow = __builtin_add_overflow(x, y, &result);
     if (e.text == "-") overflow = __builtin_sub_overflow(x, y, &result);
     if (e.text == "*") overflow = __builtin_mul_overflow(x, y, &result);
+    if (e.text == "**") {
+      result = 1;
+      for (long long i = 0; i < y && !overflow && result != 0; ++i) {
+        overflow = __builtin_mul_overflow(result, x, &result);
+        if (x == 1 || (x == -1 && i > 1)) break;  // no number of steps changes it but its sign
+      }
+      if (x == -1) result = y % 2 == 0 ? 1 : -1;
+    }
     if (e.text == "//" || e.text == "%") {
       if (y == 0) fail(name_, e.line, "a division by 0");
       overflow = y == -1 && x == std::numeric_limits<long long>::min();

@@ -105,11 +105,12 @@ class Scanner {
       skip_blanks();
       if (at_ >= source_.size()) fail(name_, line_, "a tag does not end");
       const std::string_view rest = source_.substr(at_);
-      const bool minus = rest.front() == '-' && rest.substr(1).starts_with(close);
-      if (depth == 0 && (minus || rest.starts_with(close))) {
-        at_ += close.size() + (minus ? 1 : 0);
-        strip_all_ = minus;
-        strip_newline_ = !output;
+      const bool control =
+          (rest.front() == '-' || rest.front() == '+') && rest.substr(1).starts_with(close);
+      if (depth == 0 && (control || rest.starts_with(close))) {
+        at_ += close.size() + (control ? 1 : 0);
+        strip_all_ = control && rest.front() == '-';
+        strip_newline_ = !output && !(control && rest.front() == '+');
         break;
       }
       if (rest.front() == '{') ++depth;

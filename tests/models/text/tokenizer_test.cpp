@@ -1,6 +1,7 @@
 // Tokenizers of real models against what Hugging Face's tokenizers give.
 
 #include "models/text/tokenizer.hpp"
+
 #include "runtime/formats/gguf.hpp"
 #include "support/files.hpp"
 #include "support/real_models.hpp"

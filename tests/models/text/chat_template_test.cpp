@@ -1,0 +1,114 @@
+// Chat templates against what jinja2 makes of them (tests/data/chat/make.py).
+
+#include "models/text/chat_template.hpp"
+
+#include "support/files.hpp"
+#include "support/references.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <random>
+
+using namespace attn;
+using models::ChatTemplate;
+using test::require_error;
+
+namespace {
+
+const std::map<std::string, std::string> tokens{{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+
+std::vector<ChatMessage> messages_of(const test::Json& list) {
+  std::vector<ChatMessage> messages;
+  for (const test::Json& each : list) {
+    messages.push_back({each["role"].get<std::string>(), each["content"].get<std::string>()});
+  }
+  return messages;
+}
+
+std::string render(const std::string& source) {
+  const std::vector<ChatMessage> hello{{"user", "hello"}};
+  return ChatTemplate(source, "x").render(hello, true, tokens);
+}
+
+}  // namespace
+
+TEST_CASE("chat templates and expressions give what jinja2 gives", "[chat]") {
+  for (const test::Json& each : test::data_json("chat/cases.json")) {
+    const auto source = each["template"].get<std::string>();
+    INFO(each["name"].get<std::string>() << ": " << source);
+    const ChatTemplate chat(source, "x");
+    const std::vector<ChatMessage> messages = messages_of(each["messages"]);
+    const bool prompt = each["prompt"].get<bool>();
+    if (each.contains("text")) {
+      CHECK(chat.render(messages, prompt, tokens) == each["text"].get<std::string>());
+    } else {
+      require_error(ErrorKind::invalid, {"chat template of x", each["raises"].get<std::string>()},
+                    [&] { (void)chat.render(messages, prompt, tokens); });
+    }
+  }
+}
+
+TEST_CASE("what a chat template asks for and is not known is named, with its line", "[chat]") {
+  const auto refuses = [](const std::string& source,
+                          std::initializer_list<std::string_view> parts) {
+    require_error(ErrorKind::invalid, parts, [&] { (void)render(source); });
+  };
+  refuses("a\n{{ x | frobnicate }}", {"chat template of x", "line 2", "filter 'frobnicate'"});
+  refuses("{{ 1 is frobbed }}", {"test 'frobbed'"});
+  refuses("{{ frob() }}", {"function 'frob'"});
+  refuses("{{ 'a'.frob() }}", {"method 'frob'"});
+  refuses("{% include 'x' %}", {"statement 'include'"});
+  refuses("{{ strftime_now('%Y') }}", {"strftime_now"});
+  refuses("{{ missing.part }}", {"'missing' is undefined"});
+  refuses("{{ 1 / 0 }}", {"division by 0"});
+  refuses("{{ 1 + 'a' }}", {"'+'"});
+  refuses("{{ 9223372036854775807 + 1 }}", {"64 bits"});
+  refuses("{% if true %}", {"does not end"});
+  refuses("{{ 'a", {"does not end"});
+  refuses("{{ 1 ", {"does not end"});
+  refuses("{# a", {"does not end"});
+  refuses("{{ }}", {"a value is missing"});
+  refuses("{{ 1 2 }}", {"unknown '2'"});
+  refuses("{{ $ }}", {"unknown sign"});
+  refuses("{% set a.b = 1 %}", {"no namespace"});
+  refuses("{% for i in 3 %}{% endfor %}", {"no elements"});
+}
+
+TEST_CASE("a hostile chat template ends soon", "[chat][damage]") {
+  const auto ends = [](const std::string& source) { CHECK_THROWS_AS(render(source), Error); };
+  ends("{% for i in range(1000000000) %}{% endfor %}");
+  ends("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}");
+  ends("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}");
+  ends("{{ 'x' * 1000000000000 }}");
+  ends(
+      "{% set ns = namespace(t='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}{% set ns.t = ns.t + "
+      "ns.t %}"
+      "{{ ns.t }}{% endfor %}");
+  ends("{{ " + std::string(100000, '(') + "1" + std::string(100000, ')') + " }}");
+  ends("{{ " + std::string(100000, '-') + "1 }}");
+  std::string ifs;
+  for (int i = 0; i < 50000; ++i) ifs += "{% if true %}";
+  ends(ifs);
+}
+
+TEST_CASE("a damaged chat template is rendered or refused", "[chat][damage]") {
+  std::mt19937 bits(5);
+  for (const test::Json& each : test::data_json("chat/cases.json")) {
+    const auto source = each["template"].get<std::string>();
+    const std::vector<ChatMessage> messages = messages_of(each["messages"]);
+    for (int i = 0; i < 60; ++i) {
+      std::string damaged = source;
+      const std::size_t at = bits() % damaged.size();
+      switch (bits() % 3) {
+        case 0: damaged[at] = static_cast<char>(bits()); break;
+        case 1: damaged.erase(at, bits() % 8); break;
+        default: damaged.insert(at, source.substr(bits() % source.size(), bits() % 20)); break;
+      }
+      try {
+        (void)ChatTemplate(damaged, "x").render(messages, true, tokens);
+      } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::invalid);
+      }
+    }
+  }
+}
