@@ -158,7 +158,7 @@ class Loader {
   void read_scores() {
     const auto scores = file_.numbers("tokenizer.ggml.scores");
     if (!scores) fail(file_, "key 'tokenizer.ggml.scores' is missing");
-    spec_.scores = *scores;
+    spec_.scores.assign(scores->begin(), scores->end());
   }
 
   void scored() {

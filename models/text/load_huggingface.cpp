@@ -147,7 +147,7 @@ class Loader {
         fail("model: vocab: holds " + runtime::json_text(entry) + ", not a piece and its score");
       }
       spec_.pieces.push_back(entry[0].get<std::string>());
-      spec_.scores.push_back(entry[1].get<float>());
+      spec_.scores.push_back(entry[1].get<double>());
     }
     if (const Json* unknown = present(model, "unk_id")) spec_.unknown = id(*unknown, "unk_id");
   }

@@ -146,8 +146,7 @@ class Merging final : public Segmenter {
       if (candidate.length > index_.longest()) return;
       candidate.token = index_.find(piece.substr(left.begin, candidate.length));
       if (candidate.token < 0) return;
-      candidate.order =
-          -static_cast<double>(spec_->scores[static_cast<std::size_t>(candidate.token)]);
+      candidate.order = -spec_->scores[static_cast<std::size_t>(candidate.token)];
     } else {
       if (left.token < 0 || right.token < 0) return;
       const auto merge = merges_.find(pair(left.token, right.token));

@@ -24,9 +24,9 @@ std::string each_character(std::string_view text, Body body) {
 // BERT's clean_text: control characters go, every blank becomes a space. Bytes that are no UTF-8 go
 // as the U+FFFD would that stands for them.
 void clean(std::uint32_t code, std::string& to) {
-  const bool blank = code == '\t' || code == '\n' || code == '\r' || is_space(code);
-  if (code == 0 || code == 0xFFFD || code >= 0x110000 || (!blank && is_other(code))) return;
-  append_utf8(to, blank ? ' ' : code);
+  const bool kept = code == '\t' || code == '\n' || code == '\r';
+  if (code == 0 || code == 0xFFFD || code >= 0x110000 || (!kept && is_other(code))) return;
+  append_utf8(to, is_space(code) ? ' ' : code);
 }
 
 // The blocks of BERT's handle_chinese_chars.

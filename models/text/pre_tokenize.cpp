@@ -115,10 +115,6 @@ bool bert_punctuation(std::uint32_t c) {
          (c >= 123 && c <= 126) || is_punctuation(c);
 }
 
-bool word_character(std::uint32_t c) {
-  return is_letter(c) || is_number(c) || is_mark(c) || c == '_' || c == 0x200C || c == 0x200D;
-}
-
 using Pieces = std::vector<std::string>;
 
 // end(walk) says where the piece that begins at the walk ends.
@@ -190,9 +186,9 @@ void step(const std::string& text, const TokenizerStep& s, bool first, Pieces& t
     while (!walk.done()) {
       walk.go(walk.run(walk.at(), is_space));
       if (walk.done()) break;
-      const bool word = word_character(walk.code(walk.at()));
-      const std::size_t end = walk.run(
-          walk.at(), [&](std::uint32_t c) { return !is_space(c) && word_character(c) == word; });
+      const bool word = is_word(walk.code(walk.at()));
+      const std::size_t end =
+          walk.run(walk.at(), [&](std::uint32_t c) { return !is_space(c) && is_word(c) == word; });
       to.push_back(text.substr(walk.at(), end - walk.at()));
       walk.go(end);
     }

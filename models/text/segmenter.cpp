@@ -100,8 +100,8 @@ class Unigram final : public Segmenter {
       : spec_(&spec), index_(spec.pieces), bytes_(byte_tokens(spec)) {
     const auto least = std::min_element(spec.scores.begin(), spec.scores.end());
     // as SentencePiece: an unknown character costs ten more than the rarest piece
-    constexpr float penalty = 10;
-    unknown_score_ = (least == spec.scores.end() ? 0.0F : *least) - penalty;
+    constexpr double penalty = 10;
+    unknown_score_ = (least == spec.scores.end() ? 0.0 : *least) - penalty;
   }
 
   void segment(std::string_view text, std::vector<std::int32_t>& to) const override {
@@ -115,8 +115,8 @@ class Unigram final : public Segmenter {
     best[0].reached = true;
     for (std::size_t at = 0; at < text.size(); at += character_at(text, at).length) {
       if (!best[at].reached) continue;
-      const auto offer = [&](std::size_t end, std::int32_t token, float score) {
-        const double total = best[at].score + static_cast<double>(score);
+      const auto offer = [&](std::size_t end, std::int32_t token, double score) {
+        const double total = best[at].score + score;
         if (!best[end].reached || total > best[end].score) best[end] = {total, at, token, true};
       };
       const std::size_t one = at + character_at(text, at).length;
@@ -164,7 +164,7 @@ class Unigram final : public Segmenter {
   const TokenizerSpec* spec_;
   PieceIndex index_;
   std::vector<std::int32_t> bytes_;
-  float unknown_score_ = 0;
+  double unknown_score_ = 0;
 };
 
 }  // namespace

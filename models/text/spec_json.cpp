@@ -142,7 +142,7 @@ TokenizerSpec tokenizer_spec_from_json(std::string_view text, std::string_view w
   }
   for (const Json& score : reader.array("scores")) {
     if (!score.is_number()) reader.fail("scores", "holds what is no number");
-    spec.scores.push_back(score.get<float>());
+    spec.scores.push_back(score.get<double>());
   }
   const std::vector<std::int32_t> merges = reader.ids("merges");
   for (std::size_t i = 0; i + 1 < merges.size(); i += 2) {

@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::string_view metaspace_sign = "\u2581";  // ▁, SentencePiece's blank
 
-bool word_character(std::uint32_t c) { return is_letter(c) || is_number(c) || c == '_'; }
-
 }  // namespace
 
 void check_tokenizer(const TokenizerSpec& spec, std::string_view what) {
@@ -105,8 +103,8 @@ std::vector<Tokenizer::Cut> Tokenizer::cut_added(std::string_view text, bool par
         while (before > begin && (static_cast<unsigned char>(text[before - 1]) & 0xC0U) == 0x80U) {
           --before;
         }
-        const bool inside = (at > begin && word_character(character_at(text, before - 1).code)) ||
-                            (end < text.size() && word_character(character_at(text, end).code));
+        const bool inside = (at > begin && is_word(character_at(text, before - 1).code)) ||
+                            (end < text.size() && is_word(character_at(text, end).code));
         if (inside) continue;
       }
       std::size_t from = at;

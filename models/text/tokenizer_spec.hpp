@@ -40,7 +40,7 @@ struct AddedToken {
 struct TokenizerSpec {
   TokenizerModel model = TokenizerModel::bpe;
   std::vector<std::string> pieces;  ///< by id; of byte-level models in GPT-2's alphabet of bytes
-  std::vector<float> scores;        ///< of scored and unigram models
+  std::vector<double> scores;       ///< of scored and unigram models
   std::vector<std::pair<std::int32_t, std::int32_t>> merges;  ///< of bpe, best first
   bool byte_level = false;     ///< pieces are bytes, written in GPT-2's alphabet
   bool byte_fallback = false;  ///< characters without a piece become <0xXX>

@@ -94,6 +94,12 @@ bool is_other(std::uint32_t code) noexcept {
   return c >= UTF8PROC_CATEGORY_CC;
 }
 
+bool is_word(std::uint32_t code) noexcept {
+  const utf8proc_category_t c = category(code);
+  return is_letter(code) || is_mark(code) || c == UTF8PROC_CATEGORY_ND ||
+         c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_PC || code == 0x200C || code == 0x200D;
+}
+
 // https://www.unicode.org/Public/15.0.0/ucd/PropList.txt, White_Space
 bool is_space(std::uint32_t code) noexcept {
   return (code >= 9 && code <= 13) || code == 0x20 || code == 0x85 || code == 0xA0 ||

@@ -29,6 +29,9 @@ void append_utf8(std::string& text, std::uint32_t code);
 [[nodiscard]] bool is_punctuation(std::uint32_t code) noexcept;      ///< P*
 [[nodiscard]] bool is_nonspacing_mark(std::uint32_t code) noexcept;  ///< Mn
 [[nodiscard]] bool is_other(std::uint32_t code) noexcept;            ///< C* but unassigned ones
+/// What \w of regular expressions stands for: letters, marks, digits, connecting punctuation,
+/// joiners.
+[[nodiscard]] bool is_word(std::uint32_t code) noexcept;
 /// The property White_Space.
 [[nodiscard]] bool is_space(std::uint32_t code) noexcept;
 

@@ -1,8 +1,13 @@
 #include "support/models.hpp"
+#include "support/references.hpp"
 
 #include <fstream>
 
 namespace attn::test {
+
+std::filesystem::path data_path(const std::string& name) {
+  return std::filesystem::path(ATTN_TEST_DATA) / name;
+}
 
 const Json& seeds() {
   static const Json values = [] {

@@ -2,6 +2,7 @@
 
 #include "support/models.hpp"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -9,9 +10,7 @@
 namespace attn::test {
 
 /// A file or folder of tests/data.
-[[nodiscard]] inline std::filesystem::path data_path(const std::string& name) {
-  return std::filesystem::path(ATTN_TEST_DATA) / name;
-}
+[[nodiscard]] std::filesystem::path data_path(const std::string& name);
 
 [[nodiscard]] inline Json data_json(const std::string& name) {
   std::ifstream file(data_path(name));
