@@ -94,6 +94,9 @@ class Config {
 void read_rope(const Config& config, Metadata& to) {
   Config scaling(config.path(), Json::object());
   std::optional<double> theta = config.number("rope_theta");
+  if (config.find("rope_scaling") != nullptr && config.find("rope_parameters") != nullptr) {
+    config.fail("rope_scaling: stands beside rope_parameters, which replaced it");
+  }
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     const Json* value = config.find(key);
     if (value == nullptr) continue;
