@@ -43,7 +43,8 @@ LIBRARIES = (
     (r"benchmark/", ("bench/",)),
     (r"catch2/", ("tests/",)),
     (r"CLI/", ("tools/",)),
-    (r"(cairo|ft2build|freetype)", ("tools/",)),
+    (r"(cairo|ft2build|freetype|zlib)", ("tools/",)),
+    (r"utf8proc", ("models/",)),
     (r"(nlohmann|fmt|xxh)", ("runtime/", "models/", "tools/", "bindings/", "bench/", "tests/")),
 )
 XSIMD = re.compile(r"xsimd/")

@@ -18,6 +18,7 @@ constexpr double title_size = 16, head_size = 11, label_size = 10;
 constexpr double sheet_width = 1500;  // of all maps side by side, where they are many
 constexpr double smallest_map = 44, largest_map = 520;
 constexpr double smallest_cell = 9;  // below it, tokens' labels would touch
+constexpr int short_text = 32;       // tokens that are labelled however many heads there are
 constexpr double widest_label = 120;
 constexpr double bar_width = 220, bar_height = 11;
 
@@ -27,6 +28,7 @@ class Sheet {
       : a_(attention), count_(static_cast<int>(attention.tokens.size())) {
     const auto heads = static_cast<double>(a_.heads.size());
     side_ = std::clamp(sheet_width / heads - gap, smallest_map, largest_map);
+    if (count_ <= short_text) side_ = std::max(side_, count_ * smallest_cell);
     if (side_ / count_ >= 1) side_ = std::floor(side_ / count_) * count_;
     labelled_ = side_ / count_ >= smallest_cell;
     for (const std::string& token : a_.tokens) {
