@@ -52,7 +52,7 @@ ModelInfo Model::info() const {
     }
     info.parameter_count = static_cast<std::int64_t>(self().weights.elements());
     for (const WeightSpec& spec : self().specs)
-      info.tensors.push_back({spec.name, "F32", spec.shape});
+      info.tensors.push_back({spec.name, std::string(runtime::dtype_name(spec.dtype)), spec.shape});
     info.isa = kernels::isa_name(self().isa.isa);
     info.isa_reason = self().isa.why;
     info.threads = self().workers->size();
@@ -75,12 +75,8 @@ ModelInfo Model::info() const {
       line.outputs = graph.shape_text(node.outputs[0]);
     }
     const runtime::MemoryReport& memory = session.memory();
-    info.memory = {self().weights.elements() * sizeof(float),
-                   memory.arena,
-                   memory.results,
-                   memory.scratch,
-                   memory.states,
-                   memory.results_in_place};
+    info.memory = {self().weights.bytes(), memory.arena,  memory.results,
+                   memory.scratch,         memory.states, memory.results_in_place};
     return info;
   });
 }

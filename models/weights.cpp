@@ -131,6 +131,12 @@ std::size_t Weights::elements() const {
   return sum;
 }
 
+std::size_t Weights::bytes() const {
+  std::size_t sum = 0;
+  for (const auto& [name, tensor] : tensors_) sum += tensor.bytes();
+  return sum;
+}
+
 std::vector<runtime::Binding> Weights::bindings(const runtime::Graph& graph) const {
   std::vector<runtime::Binding> bindings;
   for (const auto& [name, tensor] : tensors_) {

@@ -46,6 +46,7 @@ class Weights {
     return tensors_;
   }
   [[nodiscard]] std::size_t elements() const;
+  [[nodiscard]] std::size_t bytes() const;
   /// What a session on `graph` needs to find its weights.
   [[nodiscard]] std::vector<runtime::Binding> bindings(const runtime::Graph& graph) const;
 

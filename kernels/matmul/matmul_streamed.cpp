@@ -12,9 +12,8 @@ namespace {
 // Above as many rows, decoding weights into panels that all rows share is cheaper. Up to here a
 // row's bits do not depend on the others.
 constexpr index_t most_rows = 8;
-// Bytes of weights a chunk: some 5 µs of a core's bandwidth, to be worth a hand-over and to share
-// out evenly.
-constexpr index_t grain = 64 * 1024;
+// Bytes of weights a chunk: 2 µs or so, so that even a small projection is shared out evenly.
+constexpr index_t grain = 16 * 1024;
 
 const char* declines(const MatmulProblem& p, Isa isa) {
   if (!p.stored) return "no stored weights";

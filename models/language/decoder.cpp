@@ -62,7 +62,15 @@ std::span<const float> Decoder::attention(int layer) const {
 std::vector<OpProfile> profile_of(const runtime::Session& session) {
   std::vector<OpProfile> rows;
   for (const runtime::ProfileRow& row : session.profile()) {
-    rows.push_back({row.op, row.shape, row.note, row.calls, row.seconds});
+    const auto same = std::find_if(rows.begin(), rows.end(), [&](const OpProfile& other) {
+      return other.op == row.op && other.shape == row.shape && other.implementation == row.note;
+    });
+    if (same == rows.end()) {
+      rows.push_back({row.op, row.shape, row.note, row.calls, row.seconds});
+    } else {
+      same->calls += row.calls;
+      same->seconds += row.seconds;
+    }
   }
   return rows;
 }

@@ -60,7 +60,7 @@ class Decoder {
   int position_ = 0;
 };
 
-/// A session's profile as the facade gives it.
+/// A session's profile as the facade gives it, the same work of all layers in one row.
 [[nodiscard]] std::vector<OpProfile> profile_of(const runtime::Session& session);
 
 }  // namespace attn::models
