@@ -30,7 +30,7 @@ void dequantize(WeightType type, index_t n, const void* from, float* to) {
   const auto* const bytes = static_cast<const uint8_t*>(from);
   switch (type) {
     case WeightType::f32:
-      __builtin_memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+      if (n > 0) __builtin_memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
       return;
     case WeightType::f16: return decode_halves(n, bytes, to);
     case WeightType::bf16: return decode_row<BF16>(n, bytes, to);
