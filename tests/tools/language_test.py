@@ -194,6 +194,23 @@ class Generation(LanguageTest):
         self.assertGreater(len(result["prompt_tokens"]), 100)
 
     @needs_smollm2
+    def test_a_context_that_memory_does_not_hold_is_refused_before_it_is_taken(self):
+        command = 'ulimit -v 420000 && exec "$@"'  # KiB of address space; the caches want 369 MiB
+        arguments = [RUN, str(SMOLLM2), "-p", "hi", "-n", "2", "-t", "1", "-c"]
+        done = subprocess.run(["sh", "-c", command, "sh", *arguments, "8192"], capture_output=True)
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertIn(b"377487360 bytes is over the limit", done.stderr)
+        done = subprocess.run(["sh", "-c", command, "sh", *arguments, "512"], capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    @needs_smollm2
+    def test_a_truncated_file_is_named_with_what_is_missing(self):
+        content = SMOLLM2.read_bytes()
+        for length in (0, 3, 20, 1000, 1000000, len(content) // 2, len(content) - 64):
+            path = self.file("cut.gguf", content[:length])
+            self.refuses(3, ["cut.gguf"], path, "-p", "x")
+
+    @needs_smollm2
     def test_a_conversation_line_by_line(self):
         out = self.run_model(SMOLLM2, "--chat", "--temp", 0, "-n", 8,
                              input=b"What is 2+2?\n\nAnd 3+3?\n")
