@@ -81,6 +81,26 @@ runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> spec
   return graph.weight(spec->name, spec->dtype, runtime::Shape(dims));
 }
 
+namespace {
+
+WeightSpec weight_in(std::string name, Dims shape, Storage storage) {
+  WeightSpec spec;
+  spec.name = std::move(name);
+  spec.shape = std::move(shape);
+  spec.storage = storage;
+  return spec;
+}
+
+}  // namespace
+
+WeightSpec stored_weight(std::string name, Dims shape) {
+  return weight_in(std::move(name), std::move(shape), Storage::stored);
+}
+
+WeightSpec expanded_weight(std::string name, Dims shape) {
+  return weight_in(std::move(name), std::move(shape), Storage::expanded);
+}
+
 WeightSpec square_projection(std::string name, std::int64_t d) {
   return {std::move(name), {d, d}, Initial::uniform, d};
 }

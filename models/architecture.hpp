@@ -107,6 +107,10 @@ void take_scale(const Metadata& parameters, Metadata& metadata);
 runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> specs,
                          std::string_view name);
 
+/// A tensor of a file that stays in its stored type, and one that is expanded to F32.
+[[nodiscard]] WeightSpec stored_weight(std::string name, Dims shape);
+[[nodiscard]] WeightSpec expanded_weight(std::string name, Dims shape);
+
 /// A projection of d to d without a bias, as all teaching architectures have them.
 [[nodiscard]] WeightSpec square_projection(std::string name, std::int64_t d);
 

@@ -15,23 +15,20 @@ std::string layer_name(int layer) { return "encoder.layer." + std::to_string(lay
 std::vector<WeightSpec> weights(const Metadata& metadata, const Shapes& have) {
   const EncoderConfig c = encoder_config(metadata, have);
   std::vector<WeightSpec> specs;
-  const auto add = [&](const std::string& name, Dims shape, Storage storage) {
-    WeightSpec& spec = specs.emplace_back();
-    spec.name = name;
-    spec.shape = std::move(shape);
-    spec.storage = storage;
-  };
   const auto dense = [&](const std::string& name, std::int64_t out, std::int64_t in) {
-    add(name + ".weight", {out, in}, Storage::stored);
-    add(name + ".bias", {out}, Storage::expanded);
+    specs.push_back(stored_weight(name + ".weight", {out, in}));
+    specs.push_back(expanded_weight(name + ".bias", {out}));
   };
   const auto norm = [&](const std::string& name) {
-    add(name + ".weight", {c.hidden}, Storage::expanded);
-    add(name + ".bias", {c.hidden}, Storage::expanded);
+    specs.push_back(expanded_weight(name + ".weight", {c.hidden}));
+    specs.push_back(expanded_weight(name + ".bias", {c.hidden}));
   };
-  add("embeddings.word_embeddings.weight", {c.vocab, c.hidden}, Storage::stored);
-  add("embeddings.position_embeddings.weight", {c.positions, c.hidden}, Storage::stored);
-  add("embeddings.token_type_embeddings.weight", {c.token_types, c.hidden}, Storage::stored);
+  const auto table = [&](const std::string& name, std::int64_t rows) {
+    specs.push_back(stored_weight("embeddings." + name + "_embeddings.weight", {rows, c.hidden}));
+  };
+  table("word", c.vocab);
+  table("position", c.positions);
+  table("token_type", c.token_types);
   norm("embeddings.LayerNorm");
   for (int l = 0; l < c.layers; ++l) {
     const std::string name = layer_name(l);

@@ -102,17 +102,11 @@ class Builder {
 
 std::vector<WeightSpec> decoder_weights(const DecoderConfig& c, const Shapes& have, bool biases) {
   std::vector<WeightSpec> specs;
-  const auto add = [&](const std::string& name, Dims shape, Storage storage) {
-    WeightSpec& spec = specs.emplace_back();
-    spec.name = name;
-    spec.shape = std::move(shape);
-    spec.storage = storage;
-  };
   const auto matrix = [&](const std::string& name, std::int64_t out, std::int64_t in) {
-    add(name, {out, in}, Storage::stored);
+    specs.push_back(stored_weight(name, {out, in}));
   };
   const auto row = [&](const std::string& name, std::int64_t width) {
-    add(name, {width}, Storage::expanded);
+    specs.push_back(expanded_weight(name, {width}));
   };
   const std::int64_t q_width = std::int64_t{c.heads} * c.head_dim;
   const std::int64_t kv_width = std::int64_t{c.kv_heads} * c.head_dim;

@@ -88,6 +88,25 @@ std::vector<std::string> Metadata::strings(std::string_view key) const {
   return strings;
 }
 
+std::vector<std::int32_t> Metadata::ids(std::string_view key, std::int64_t count) const {
+  std::vector<std::int32_t> all;
+  if (!has(key)) return all;
+  const std::string where = field(key);
+  const Json list = runtime::parse_json(text(key), where);
+  if (!list.is_array()) {
+    throw Error(kind_, where + " is " + runtime::json_text(list) + ", not a list");
+  }
+  for (const Json& each : list) {
+    const std::int64_t id = runtime::json_size(each, where);
+    if (id >= count) {
+      throw Error(kind_,
+                  where + ": " + std::to_string(id) + " is not in 0.." + std::to_string(count - 1));
+    }
+    all.push_back(static_cast<std::int32_t>(id));
+  }
+  return all;
+}
+
 std::string Metadata::sentence(std::string_view key) const {
   if (!has(key)) return {};
   const std::string& value = text(key);

@@ -33,6 +33,8 @@ class Metadata {
   [[nodiscard]] bool flag(std::string_view key) const;
   /// attn.scale: a finite number that a float holds, or none if the key is absent.
   [[nodiscard]] std::optional<double> scale() const;
+  /// A JSON list of whole numbers from 0 to below `count`; empty if the key is absent.
+  [[nodiscard]] std::vector<std::int32_t> ids(std::string_view key, std::int64_t count) const;
   /// A JSON list of strings.
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;
   /// A JSON string, or text as it stands; empty if the key is absent.

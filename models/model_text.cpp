@@ -60,6 +60,7 @@ void Model::Impl::take_text(std::shared_ptr<const models::Tokenizer> own) {
     text.begin_token =
         static_cast<std::int32_t>(metadata.integer("attn.bos_token_id", 0, text.vocab_size - 1));
   }
+  if (text.generates) text.end_tokens = metadata.ids("attn.eos_token_ids", text.vocab_size);
   if (!tokenizer) return;
   if (tokenizer->size() > text.vocab_size) {
     throw Error(ErrorKind::invalid, "the tokenizer has " + std::to_string(tokenizer->size()) +
@@ -70,7 +71,10 @@ void Model::Impl::take_text(std::shared_ptr<const models::Tokenizer> own) {
   text.chats = text.generates && !tokenizer->spec().chat_template.empty();
   if (!text.generates) return;
   if (tokenizer->spec().begin) text.begin_token = tokenizer->spec().begin;
-  text.end_tokens = tokenizer->spec().ends;
+  for (const std::int32_t end : tokenizer->spec().ends) {
+    std::vector<std::int32_t>& ends = text.end_tokens;
+    if (std::find(ends.begin(), ends.end(), end) == ends.end()) ends.push_back(end);
+  }
 }
 
 const TextInfo& Model::text() const { return self().text; }

@@ -13,7 +13,7 @@ namespace {
 // row's bits do not depend on the others.
 constexpr index_t most_rows = 8;
 // Bytes of weights a chunk: 2 µs or so, so that even a small projection is shared out evenly.
-constexpr index_t grain = 16 * 1024;
+constexpr index_t grain = index_t{16} * 1024;
 
 const char* declines(const MatmulProblem& p, Isa isa) {
   if (!p.stored) return "no stored weights";

@@ -108,6 +108,15 @@ class Keys {
   Metadata& to_;
 };
 
+// What decoders and encoders have alike.
+void read_sizes(Keys& keys) {
+  keys.whole("embedding_length", "attn.hidden_size");
+  keys.whole("feed_forward_length", "attn.intermediate_size");
+  keys.whole("block_count", "attn.num_hidden_layers");
+  keys.whole("attention.head_count", "attn.num_attention_heads");
+  keys.whole("context_length", "attn.max_position_embeddings");
+}
+
 [[noreturn]] void fail(const Gguf& file, const std::string& problem) {
   throw Error(ErrorKind::invalid, file.name() + ": " + problem);
 }
@@ -127,13 +136,9 @@ void read_scaling(const Gguf& file, const Keys& keys, Metadata& to) {
 void read_decoder(const Gguf& file, const std::string& architecture, Source& source) {
   Metadata& to = source.metadata;
   Keys keys(file, architecture, to);
-  keys.whole("embedding_length", "attn.hidden_size");
-  keys.whole("feed_forward_length", "attn.intermediate_size");
-  keys.whole("block_count", "attn.num_hidden_layers");
-  keys.whole("attention.head_count", "attn.num_attention_heads");
+  read_sizes(keys);
   keys.whole("attention.head_count_kv", "attn.num_key_value_heads");
   keys.whole("attention.key_length", "attn.head_dim");
-  keys.whole("context_length", "attn.max_position_embeddings");
   keys.whole("attention.sliding_window", "attn.sliding_window");
   keys.number("attention.layer_norm_rms_epsilon", "attn.rms_norm_eps");
   keys.number("rope.freq_base", "attn.rope_theta");
@@ -154,11 +159,7 @@ void read_decoder(const Gguf& file, const std::string& architecture, Source& sou
 void read_encoder(const Gguf& file, const std::string& architecture, Source& source) {
   Metadata& to = source.metadata;
   Keys keys(file, architecture, to);
-  keys.whole("embedding_length", "attn.hidden_size");
-  keys.whole("feed_forward_length", "attn.intermediate_size");
-  keys.whole("block_count", "attn.num_hidden_layers");
-  keys.whole("attention.head_count", "attn.num_attention_heads");
-  keys.whole("context_length", "attn.max_position_embeddings");
+  read_sizes(keys);
   keys.number("attention.layer_norm_epsilon", "attn.layer_norm_eps");
   to.set("attn.hidden_act", "gelu");
   const auto pooling = file.integer(keys.key("pooling_type"), 0, 4).value_or(1);

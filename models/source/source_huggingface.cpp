@@ -219,19 +219,22 @@ std::string canonical(const std::string& name, bool encoder) {
   return inside ? std::string(model) + name : name;
 }
 
-// One number or several.
-void read_ends(const std::filesystem::path& path, TokenizerSpec& to) {
-  const std::string text = read_text_if(path);
-  if (text.empty()) return;
-  const Config config(path, text);
-  const Json* ends = config.find("eos_token_id");
-  if (ends == nullptr) return;
-  const Json list = ends->is_array() ? *ends : Json::array({*ends});
-  for (const Json& end : list) {
-    const auto id =
-        static_cast<std::int32_t>(runtime::json_size(end, config.path() + ": eos_token_id"));
-    if (std::find(to.ends.begin(), to.ends.end(), id) == to.ends.end()) to.ends.push_back(id);
+// The ids that end a text: one number or several, of generation_config.json and config.json.
+std::vector<std::int32_t> end_tokens(const std::filesystem::path& folder) {
+  std::vector<std::int32_t> all;
+  for (const char* const name : {"generation_config.json", "config.json"}) {
+    const std::string text = read_text_if(folder / name);
+    if (text.empty()) continue;
+    const Config config(folder / name, text);
+    const Json* const ends = config.find("eos_token_id");
+    if (ends == nullptr) continue;
+    for (const Json& end : ends->is_array() ? *ends : Json::array({*ends})) {
+      const auto id =
+          static_cast<std::int32_t>(runtime::json_size(end, config.path() + ": eos_token_id"));
+      if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
+    }
   }
+  return all;
 }
 
 }  // namespace
@@ -269,13 +272,11 @@ Source source_of_folder(const std::filesystem::path& folder, bool verify) {
   texts.chat_template = read_text_if(folder / "chat_template.jinja");
   if (!texts.tokenizer.empty()) {
     source.tokenizer = tokenizer_from_huggingface(texts);
-    if (!encoder) {
-      read_ends(folder / "generation_config.json", *source.tokenizer);
-      read_ends(config_path, *source.tokenizer);
-    }
   }
-  if (config.find("bos_token_id") != nullptr && !encoder) {
-    config.whole("bos_token_id", source.metadata);
+  if (!encoder) {
+    if (config.find("bos_token_id") != nullptr) config.whole("bos_token_id", source.metadata);
+    const std::vector<std::int32_t> ends = end_tokens(folder);
+    if (!ends.empty()) source.metadata.set("attn.eos_token_ids", Json(ends).dump());
   }
   return source;
 }

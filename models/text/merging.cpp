@@ -87,7 +87,8 @@ class Merging final : public Segmenter {
         was_unknown = false;
         continue;
       }
-      if (append_bytes(piece.substr(symbol.begin, symbol.length), to)) continue;
+      const std::string_view text = piece.substr(symbol.begin, symbol.length);
+      if (spec_->byte_fallback && append_byte_tokens(bytes_, text, to)) continue;
       if (spec_->unknown && !was_unknown) to.push_back(*spec_->unknown);
       was_unknown = true;
     }
@@ -155,15 +156,6 @@ class Merging final : public Segmenter {
       candidate.order = merge->second.rank;
     }
     queue.push(candidate);
-  }
-
-  bool append_bytes(std::string_view text, std::vector<std::int32_t>& to) const {
-    if (!spec_->byte_fallback) return false;
-    for (const char c : text) {
-      if (bytes_[static_cast<unsigned char>(c)] < 0) return false;
-    }
-    for (const char c : text) to.push_back(bytes_[static_cast<unsigned char>(c)]);
-    return true;
   }
 
   const TokenizerSpec* spec_;

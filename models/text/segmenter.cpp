@@ -50,6 +50,14 @@ std::vector<std::int32_t> byte_tokens(const TokenizerSpec& spec) {
   return tokens;
 }
 
+bool append_byte_tokens(const std::vector<std::int32_t>& byte_tokens, std::string_view text,
+                        std::vector<std::int32_t>& to) {
+  const auto token = [&](char c) { return byte_tokens[static_cast<unsigned char>(c)]; };
+  if (std::any_of(text.begin(), text.end(), [&](char c) { return token(c) < 0; })) return false;
+  for (const char c : text) to.push_back(token(c));
+  return true;
+}
+
 namespace {
 
 // BERT's greedy longest match from the left.
@@ -142,7 +150,8 @@ class Unigram final : public Segmenter {
       const std::int32_t token = best[end].token;
       if (token >= 0) {
         to.push_back(token);
-      } else if (spec_->byte_fallback && append_bytes(text.substr(from, end - from), to)) {
+      } else if (spec_->byte_fallback &&
+                 append_byte_tokens(bytes_, text.substr(from, end - from), to)) {
         was_unknown = false;
         continue;
       } else if (spec_->unknown && !was_unknown) {
@@ -153,14 +162,6 @@ class Unigram final : public Segmenter {
   }
 
  private:
-  bool append_bytes(std::string_view text, std::vector<std::int32_t>& to) const {
-    for (const char c : text) {
-      if (bytes_[static_cast<unsigned char>(c)] < 0) return false;
-    }
-    for (const char c : text) to.push_back(bytes_[static_cast<unsigned char>(c)]);
-    return true;
-  }
-
   const TokenizerSpec* spec_;
   PieceIndex index_;
   std::vector<std::int32_t> bytes_;

@@ -36,6 +36,10 @@ std::unique_ptr<const Segmenter> make_wordpiece(const TokenizerSpec& spec, const
 /// outside the alphabet (an added token) as it is.
 [[nodiscard]] std::string piece_bytes(std::string_view piece);
 
+/// Appends the text's bytes as those tokens; false, and nothing is appended, where one is missing.
+[[nodiscard]] bool append_byte_tokens(const std::vector<std::int32_t>& byte_tokens,
+                                      std::string_view text, std::vector<std::int32_t>& to);
+
 /// The tokens <0x00> to <0xFF> of a vocabulary, −1 where one is missing.
 [[nodiscard]] std::vector<std::int32_t> byte_tokens(const TokenizerSpec& spec);
 

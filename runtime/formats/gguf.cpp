@@ -218,6 +218,7 @@ void Gguf::Contents::check_head(std::span<const std::byte> bytes) const {
 void Gguf::Contents::place(std::vector<Claim>& claims, std::span<const std::byte> data,
                            std::uint64_t begin, std::uint64_t alignment) {
   std::vector<const Claim*> order;
+  order.reserve(claims.size());
   for (const Claim& claim : claims) order.push_back(&claim);
   std::stable_sort(order.begin(), order.end(),
                    [](const Claim* a, const Claim* b) { return a->offset < b->offset; });

@@ -163,6 +163,24 @@ TEST_CASE("a generator reads a prompt on from where it differs, and gives the sa
   CHECK(generator.generate(prompt, greedy).tokens == first.tokens);
 }
 
+TEST_CASE("a text ends at the end token, without a tokenizer too", "[models][language]") {
+  const Model model = Model::open(data_path("tiny-llama"));
+  CHECK(model.text().end_tokens == std::vector<std::int32_t>{2});  // of config.json
+  CHECK(model.text().begin_token == 1);
+  Generator generator(model);
+  const std::vector<std::int32_t> prompt{3};
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Generation answer = generator.generate(
+        prompt, {.sampling = {.temperature = 5, .top_p = 1, .min_p = 0, .seed = seed}});
+    const auto end = std::find(answer.tokens.begin(), answer.tokens.end(), 2);
+    if (end == answer.tokens.end()) continue;
+    CHECK(answer.finish == Finish::end_token);
+    CHECK(end + 1 == answer.tokens.end());
+    return;
+  }
+  FAIL("no text of 200 has ended");
+}
+
 TEST_CASE("a generator fills its context and no more, and says what does not fit",
           "[models][language]") {
   const Model model =
