@@ -10,8 +10,10 @@
 namespace attn::models {
 
 /// A chat template: Jinja as transformers runs it (trim_blocks, lstrip_blocks, raise_exception,
-/// tojson). What of Jinja is not done here is an error that names it. Immutable; any number of
-/// threads may use it.
+/// tojson). What of Jinja is not done here is an error that names it, and so is a template that
+/// takes too long, too much memory or too deep a stack. There is no strftime_now: a template that
+/// asks whether it is defined takes its fixed date, so that the same conversation gives the same
+/// text every day. Immutable; any number of threads may use it.
 class ChatTemplate {
  public:
   /// Throws Error(invalid) naming `name`, the line and what is not understood.

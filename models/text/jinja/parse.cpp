@@ -1,21 +1,17 @@
 #include "models/text/jinja/syntax.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 namespace attn::models::jinja {
 namespace {
 
 // Deeper nesting than any template has would only exhaust the stack.
 constexpr int most_depth = 200;
-
-ExpressionPtr make(Expression kind, int line, std::string text = "") {
-  auto node = std::make_unique<ExpressionNode>();
-  node->kind = kind;
-  node->line = line;
-  node->text = std::move(text);
-  return node;
-}
+// and an expression of more parts than any has is a chain as deep as it is long
+constexpr int most_parts = 5000;
 
 class Parser {
  public:
@@ -68,6 +64,15 @@ class Parser {
     (void)take();
   }
 
+  ExpressionPtr make(Expression kind, int line, std::string text = "") {
+    if (++parts_ > most_parts) fail(name_, line, "an expression is too long");
+    auto node = std::make_unique<ExpressionNode>();
+    node->kind = kind;
+    node->line = line;
+    node->text = std::move(text);
+    return node;
+  }
+
   // Statements up to a tag that begins with one of the words, whose begin_block is taken.
   Block body(std::initializer_list<std::string_view> until) {
     const Deeper deeper(*this);
@@ -86,6 +91,7 @@ class Parser {
         continue;
       }
       auto node = std::make_unique<StatementNode>();
+      parts_ = 0;
       node->line = token.line;
       if (token.kind == Lexeme::text) {
         node->kind = Statement::text;
@@ -104,6 +110,7 @@ class Parser {
   void statement(Block& block) {
     auto node = std::make_unique<StatementNode>();
     node->line = now().line;
+    parts_ = 0;
     const std::string kind = identifier();
     if (kind == "if") {
       branch(*node);
@@ -114,6 +121,7 @@ class Parser {
     } else if (kind == "macro") {
       macro(*node);
     } else if (kind == "break" || kind == "continue") {
+      if (loops_ == 0) fail(name_, node->line, "'" + kind + "' outside a loop");
       node->kind = kind == "break" ? Statement::stop : Statement::skip;
       end_block();
     } else if (kind == "generation" || kind == "endgeneration") {
@@ -156,7 +164,9 @@ class Parser {
     if (accept("if", Lexeme::word)) node.condition = expression();
     if (word("recursive")) fail(name_, now().line, "unknown 'recursive'");
     end_block();
+    ++loops_;
     node.body = body({"else", "endfor"});
+    --loops_;
     if (take().text == "else") {
       end_block();
       node.otherwise = body({"endfor"});
@@ -179,7 +189,9 @@ class Parser {
       return;
     }
     end_block();
+    const int loops = std::exchange(loops_, 0);
     node.body = body({"endset"});
+    loops_ = loops;
     (void)take();
     end_block();
   }
@@ -194,7 +206,9 @@ class Parser {
       if (!is(")")) expect(",");
     }
     end_block();
+    const int loops = std::exchange(loops_, 0);
     node.body = body({"endmacro"});
+    loops_ = loops;
     (void)take();
     end_block();
   }
@@ -240,59 +254,66 @@ class Parser {
     if (accept("not", Lexeme::word)) return negated(negation());
     return comparison();
   }
+  std::string comparison_sign() {
+    for (const char* sign : {"==", "!=", "<=", ">=", "<", ">"}) {
+      if (accept(sign)) return sign;
+    }
+    if (accept("in", Lexeme::word)) return "in";
+    if (word("not") && tokens_[at_ + 1].kind == Lexeme::word && tokens_[at_ + 1].text == "in") {
+      (void)take();
+      (void)take();
+      return "not in";
+    }
+    return "";
+  }
   ExpressionPtr comparison() {
     ExpressionPtr left = sum();
-    for (;;) {
-      bool found = false;
-      for (const char* sign : {"==", "!=", "<=", ">=", "<", ">"}) {
-        if (!accept(sign)) continue;
-        left = joined(std::move(left), sign, sum());
-        found = true;
-        break;
-      }
-      if (found) continue;
-      if (accept("in", Lexeme::word)) {
-        left = joined(std::move(left), "in", sum());
-      } else if (word("not") && tokens_[at_ + 1].text == "in") {
-        (void)take();
-        (void)take();
-        left = negated(joined(std::move(left), "in", sum()));
-      } else {
-        return left;
-      }
+    std::string sign = comparison_sign();
+    if (sign.empty()) return left;
+    auto node = make(Expression::comparison, now().line);
+    node->kids.push_back(std::move(left));
+    for (; !sign.empty(); sign = comparison_sign()) {
+      node->signs.push_back(sign);
+      node->kids.push_back(sum());
     }
+    return node;
   }
-  ExpressionPtr sum() {
-    ExpressionPtr left = product();
-    for (;;) {
-      if (is("+") || is("-") || is("~")) {
-        const std::string sign = take().text;
-        left = joined(std::move(left), sign, product());
-      } else {
-        return left;
-      }
-    }
-  }
-  ExpressionPtr product() {
-    ExpressionPtr left = signed_value();
-    while (is("*") || is("/") || is("//") || is("%") || is("**")) {
+
+  // Operators of equal strength, from left to right.
+  template <class Operand>
+  ExpressionPtr chain(std::initializer_list<std::string_view> signs, Operand&& operand) {
+    ExpressionPtr left = operand();
+    const auto here = [&] {
+      return std::any_of(signs.begin(), signs.end(),
+                         [&](std::string_view sign) { return is(sign); });
+    };
+    while (here()) {
       const std::string sign = take().text;
-      left = joined(std::move(left), sign, signed_value());
+      left = joined(std::move(left), sign, operand());
     }
     return left;
   }
-  ExpressionPtr signed_value() {
+  ExpressionPtr sum() {
+    return chain({"+", "-"}, [&] { return chain({"~"}, [&] { return product(); }); });
+  }
+  ExpressionPtr product() {
+    return chain({"*", "/", "//", "%"},
+                 [&] { return chain({"**"}, [&] { return signed_value(); }); });
+  }
+  // A sign binds stronger than filters and tests, less than members and calls.
+  ExpressionPtr signed_value() { return filtered(unfiltered()); }
+  ExpressionPtr unfiltered() {
     const Deeper deeper(*this);
     if (is("-") || is("+")) {
       auto node = make(Expression::unary, now().line, take().text);
-      node->kids.push_back(signed_value());
+      node->kids.push_back(unfiltered());
       return node;
     }
-    return filtered(primary());
+    return members(primary());
   }
 
-  // .name, [item], (arguments), | filter, is test, as often as they follow
-  ExpressionPtr filtered(ExpressionPtr value) {
+  // .name, [item], (arguments), as often as they follow
+  ExpressionPtr members(ExpressionPtr value) {
     for (;;) {
       const int line = now().line;
       if (accept(".")) {
@@ -306,7 +327,17 @@ class Parser {
         node->kids.push_back(std::move(value));
         arguments(*node);
         value = std::move(node);
-      } else if (accept("|")) {
+      } else {
+        return value;
+      }
+    }
+  }
+
+  // | filter, is test, as often as they follow
+  ExpressionPtr filtered(ExpressionPtr value) {
+    for (;;) {
+      const int line = now().line;
+      if (accept("|")) {
         auto node = make(Expression::filter, line, identifier());
         node->kids.push_back(std::move(value));
         if (accept("(")) arguments(*node);
@@ -317,14 +348,24 @@ class Parser {
         node->kids.push_back(std::move(value));
         if (accept("(")) {
           arguments(*node);
-        } else if (now().kind == Lexeme::string || now().kind == Lexeme::number) {
-          node->kids.push_back(primary());
+        } else if (begins_operand()) {
+          node->kids.push_back(members(primary()));
         }
         value = inverse ? negated(std::move(node)) : std::move(node);
       } else {
         return value;
       }
     }
+  }
+  [[nodiscard]] bool begins_operand() const {
+    if (now().kind == Lexeme::string || now().kind == Lexeme::number || is("[") || is("{")) {
+      return true;
+    }
+    if (now().kind != Lexeme::word) return false;
+    for (const std::string_view other : {"else", "or", "and", "if", "in", "not", "is"}) {
+      if (now().text == other) return false;
+    }
+    return true;
   }
 
   ExpressionPtr item(ExpressionPtr value, int line) {
@@ -337,6 +378,7 @@ class Parser {
         ++count;
         continue;
       }
+      if (parts[count]) fail(name_, line, "unknown '" + now().text + "' in an index");
       parts[count] = expression();
     }
     expect("]");
@@ -399,7 +441,10 @@ class Parser {
     const char* const end = token.text.data() + token.text.size();
     long long whole = 0;
     double real = 0;
-    if (std::from_chars(token.text.data(), end, whole).ptr == end) {
+    const auto read = std::from_chars(token.text.data(), end, whole);
+    if (read.ptr == end && read.ec != std::errc())
+      fail(name_, token.line, "a number beyond 64 bits");
+    if (read.ptr == end) {
       literal->value = whole;
     } else if (std::from_chars(token.text.data(), end, real).ptr == end) {
       literal->value = real;
@@ -442,7 +487,7 @@ class Parser {
   const std::string& name_;
   std::vector<Token> tokens_;
   std::size_t at_ = 0;
-  int depth_ = 0;
+  int depth_ = 0, parts_ = 0, loops_ = 0;
 };
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "attn/error.hpp"
 #include "models/text/jinja/syntax.hpp"
+#include "models/text/unicode.hpp"
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace attn::models::jinja {
 
@@ -21,9 +23,13 @@ bool word_character(char c) {
 
 class Scanner {
  public:
-  Scanner(std::string_view source, const std::string& name) : source_(source), name_(name) {
+  Scanner(std::string_view source, const std::string& name) : name_(name) {
+    for (std::size_t i = 0; i < source.size(); ++i) {  // a line ends in one character
+      const bool pair = source[i] == '\r' && i + 1 < source.size() && source[i + 1] == '\n';
+      if (!pair) source_ += source[i] == '\r' ? '\n' : source[i];
+    }
     // one newline at the end is not part of a template
-    if (source_.ends_with('\n')) source_.remove_suffix(1);
+    if (source_.ends_with('\n')) source_.pop_back();
   }
 
   std::vector<Token> scan() {
@@ -40,7 +46,7 @@ class Scanner {
  private:
   [[nodiscard]] std::size_t next_tag() const {
     std::size_t at = at_;
-    while ((at = source_.find('{', at)) != std::string_view::npos) {
+    while ((at = source_.find('{', at)) != std::string::npos) {
       const char after = at + 1 < source_.size() ? source_[at + 1] : ' ';
       if (after == '{' || after == '%' || after == '#') return at;
       ++at;
@@ -54,7 +60,7 @@ class Scanner {
 
   // The text up to a tag, less what the tags on both sides strip.
   void add_text(std::size_t end) {
-    std::string_view text = source_.substr(at_, end - at_);
+    const std::string_view text = std::string_view(source_).substr(at_, end - at_);
     count_lines(text);
     std::size_t begin = 0;
     if (strip_all_) {
@@ -89,8 +95,8 @@ class Scanner {
     at_ = open + 2;
     if (kind == '#') {
       const std::size_t close = source_.find("#}", at_);
-      if (close == std::string_view::npos) fail(name_, line_, "a comment does not end");
-      count_lines(source_.substr(at_, close - at_));
+      if (close == std::string::npos) fail(name_, line_, "a comment does not end");
+      count_lines(std::string_view(source_).substr(at_, close - at_));
       strip_all_ = close > at_ && source_[close - 1] == '-';
       strip_newline_ = true;
       at_ = close + 2;
@@ -104,7 +110,7 @@ class Scanner {
     for (;;) {
       skip_blanks();
       if (at_ >= source_.size()) fail(name_, line_, "a tag does not end");
-      const std::string_view rest = source_.substr(at_);
+      const std::string_view rest = std::string_view(source_).substr(at_);
       const bool control =
           (rest.front() == '-' || rest.front() == '+') && rest.substr(1).starts_with(close);
       if (depth == 0 && (control || rest.starts_with(close))) {
@@ -148,12 +154,24 @@ class Scanner {
         "==", "!=", "<=", ">=", "//", "**", "+", "-", "*", "/", "%", "~", "<",
         ">",  "=",  "(",  ")",  "[",  "]",  "{", "}", ",", ".", ":", "|"};
     for (const std::string_view sign : signs) {
-      if (!source_.substr(at_).starts_with(sign)) continue;
+      if (source_.compare(at_, sign.size(), sign) != 0) continue;
       tokens_.push_back({Lexeme::sign, std::string(sign), line_});
       at_ += sign.size();
       return;
     }
     fail(name_, line_, "unknown sign '" + std::string(1, c) + "'");
+  }
+
+  // The character of \xHH or \uHHHH; at_ stays on its last digit.
+  void hexadecimal(std::string& text, std::size_t digits) {
+    std::uint32_t code = 0;
+    const char* const begin = source_.data() + std::min(at_ + 1, source_.size());
+    const char* const end = source_.data() + std::min(at_ + 1 + digits, source_.size());
+    const auto read = std::from_chars(begin, end, code, 16);
+    const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+    if (read.ptr != begin + digits || surrogate) fail(name_, line_, "unknown escape in a string");
+    append_utf8(text, code);
+    at_ += digits;
   }
 
   void string(char quote) {
@@ -168,6 +186,8 @@ class Scanner {
           case 'n': c = '\n'; break;
           case 't': c = '\t'; break;
           case 'r': c = '\r'; break;
+          case 'x': hexadecimal(text, 2); continue;
+          case 'u': hexadecimal(text, 4); continue;
           case '\\':
           case '\'':
           case '"': break;
@@ -181,7 +201,7 @@ class Scanner {
     tokens_.push_back({Lexeme::string, text, line});
   }
 
-  std::string_view source_;
+  std::string source_;
   const std::string& name_;
   std::size_t at_ = 0;
   int line_ = 1;

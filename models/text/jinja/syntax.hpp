@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,7 +28,8 @@ enum class Expression {
   filter,       ///< kids[0] | text(kids[1..], named…)
   test,         ///< kids[0] is text(kids[1..])
   unary,        ///< text: not, -, +
-  binary,       ///< text: + - * / // % ** ~ == != < <= > >= in and or
+  binary,       ///< text: + - * / // % ** ~ and or
+  comparison,   ///< kids[0] signs[0] kids[1] signs[1] …, each: == != < <= > >= in, not in
   conditional,  ///< kids[0] if kids[1] else kids[2]
   list,         ///< kids
   dict,         ///< keys and values by turns
@@ -39,6 +41,7 @@ struct ExpressionNode {
   Value value;
   std::vector<std::unique_ptr<ExpressionNode>> kids;
   std::vector<std::pair<std::string, std::unique_ptr<ExpressionNode>>> named;
+  std::vector<std::string> signs;
   int line = 0;
 };
 using ExpressionPtr = std::unique_ptr<ExpressionNode>;
@@ -100,6 +103,9 @@ struct Token {
 
 [[noreturn]] void fail(const std::string& name, int line, const std::string& problem);
 
+/// Bytes of a text or of a value: far more than any conversation needs.
+constexpr std::size_t most_text = std::size_t{1} << 24U;
+
 // Values, in values.cpp.
 [[nodiscard]] bool truth(const Value& value);
 /// As str() shows it; quoted: as repr() does.
@@ -113,7 +119,21 @@ struct Arguments {
   std::vector<std::pair<std::string, Value>> named;
   /// The i-th or the named one; undefined where absent.
   [[nodiscard]] Value get(std::size_t i, std::string_view key) const;
+  /// Throws std::string for more of them than these names, and for a name not among them.
+  void check(const std::string& function, std::initializer_list<std::string_view> names) const;
 };
+
+// In operators.cpp. Each throws std::string naming what does not fit.
+void check_length(std::size_t bytes);
+/// Whole characters, or bytes that are none.
+[[nodiscard]] std::vector<std::string> characters(const std::string& text);
+/// What a loop goes over: elements, keys, characters; of undefined nothing.
+[[nodiscard]] Value elements(const Value& value);
+[[nodiscard]] bool equal(const Value& a, const Value& b);
+[[nodiscard]] bool contains(const Value& where, const Value& what);
+[[nodiscard]] Value operate(const std::string& sign, const Value& a, const Value& b);
+[[nodiscard]] Value sliced(const Value& object, const std::optional<long long>& first,
+                           const std::optional<long long>& last, long long step);
 
 // In builtins.cpp. Each throws std::string naming what is not known or does not fit.
 [[nodiscard]] Value apply_filter(const std::string& filter, const Value& value,

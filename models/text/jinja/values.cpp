@@ -15,6 +15,18 @@ Value Arguments::get(std::size_t i, std::string_view key) const {
   return undefined();
 }
 
+void Arguments::check(const std::string& function,
+                      std::initializer_list<std::string_view> names) const {
+  if (plain.size() > names.size()) throw function + ": too many arguments";
+  for (const auto& [name, value] : named) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) throw function + ": unknown argument '" + name + "'";
+    if (static_cast<std::size_t>(found - names.begin()) < plain.size()) {
+      throw function + ": '" + name + "' twice";
+    }
+  }
+}
+
 bool truth(const Value& value) {
   switch (value.type()) {
     case Value::value_t::boolean: return value.get<bool>();
@@ -32,8 +44,13 @@ namespace {
 
 std::string real(double value) {
   if (!std::isfinite(value)) return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+  // as Python's repr(): the shortest that reads back, with an exponent from 1e16 and below 1e-4
+  constexpr double large = 1e16, small = 1e-4;
+  const double size = std::fabs(value);
+  const auto format = size != 0 && (size >= large || size < small) ? std::chars_format::scientific
+                                                                   : std::chars_format::fixed;
   std::array<char, 40> digits{};
-  const auto end = std::to_chars(digits.begin(), digits.end(), value).ptr;
+  const auto end = std::to_chars(digits.begin(), digits.end(), value, format).ptr;
   std::string text(digits.begin(), end);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
@@ -53,7 +70,14 @@ std::string repr(const std::string& text) {
       case '\\': out += "\\\\"; break;
       default:
         if (c == quote) out += '\\';
-        out += c;
+        if (static_cast<unsigned char>(c) < ' ' || c == '\x7F') {
+          constexpr std::string_view digits = "0123456789abcdef";
+          out += "\\x";
+          out += digits[static_cast<unsigned char>(c) / digits.size()];
+          out += digits[static_cast<unsigned char>(c) % digits.size()];
+        } else {
+          out += c;
+        }
     }
   }
   return out + quote;
@@ -80,7 +104,7 @@ std::string shown(const Value& value, bool quoted) {
       }
       return text + "}";
     }
-    case Value::value_t::discarded: return "";
+    case Value::value_t::discarded: return quoted ? "Undefined" : "";
     default: return value.dump();
   }
 }
@@ -88,7 +112,7 @@ std::string shown(const Value& value, bool quoted) {
 std::string json_dumps(const Value& value, int indent, int depth) {
   if (!value.is_structured() || value.empty()) {
     if (value.is_number_float()) return real(value.get<double>());
-    if (value.is_discarded()) return "null";
+    if (value.is_discarded()) throw std::string("tojson: of what is undefined");
     return value.dump(-1, ' ', false, Value::error_handler_t::replace);
   }
   const auto line = [&](int level) {

@@ -150,6 +150,13 @@ EXPRESSIONS = r"""
 {{ messages | map(attribute='role') | join(',') }} {{ messages | selectattr('role', 'equalto', 'user') | list | length }} {{ 'a' 'b' }}
    {# a comment #}   x {%- if true %}   y   {%- endif +%} z
 {{ 'it''s' }} {{ "q\"uote\\n\n" }} {{ 'abc'.startswith('ab') }} {{ 'abc'.endswith('x') }} {{ 'a-b'.replace('-', '+') }} {{ {'k': 5}.get('k') }} {{ {'k': 5}.get('z', 7) }}
+{{ 1 < 2 < 3 }} {{ 3 > 2 > 2 }} {{ 1 == 1 == 1 }} {{ 2 * 3 ** 2 }} {{ -1|abs }} {{ -3 ** 2 }} {{ 1 ~ 2 * 3 ~ 4 }} {{ true == 1 }} {{ true + 1 }} {{ 7.5 % 2 }} {{ -7.5 // 2 }}
+{{ 100000.0 }} {{ 1e16 }} {{ 0.00001 }} {{ 123456789.125 }} {{ [1.0, 'a\x01'] }} {{ 9007199254740993 | int }} {{ '12abc' | int }} {{ '12abc' | int(5) }} {{ ' +7 ' | int }} {{ '3.9' | int }} {{ '2.5' | float }}
+{{ ('　 hé ' | trim) ~ '|' }}{{ '。x。'.strip('。') }}|{{ 'a b  c'.split() }}|{{ ' a  b c '.split(None, 1) }}|{{ 'é-'.find('-') }}|{{ 'aaa'.replace('a', 'b', 2) }}|{{ 'aaa' | replace('a', 'b', 1) }}
+{{ 'éa' | first }} {{ 'aé' | last }} {{ 'aé' | reverse }} {{ 'aé' | list }} {{ {'b': 1, 'A': 2} | list }} {{ {'b': 1, 'A': 2} | join('+') }} {{ 'abc' | join('-') }} {{ "it's a-b" | title }} {{ "it's".title() }}
+{% for k, v in {'b': 1, 'A': 2} | dictsort %}{{ k }}{{ v }}{% endfor %} {{ x | length }} {{ 'a' in x }} {{ x is iterable }} {{ [x] }} {{ x | list }} {{ [1, 2] == [true, 2.0] }} {{ {'a': 1, 'b': 2} == {'b': 2, 'a': 1} }} {{ true in [1] }}
+{{ messages | map(attribute='name', default='-') | join(',') }} {{ ['A', 'b'] | map('upper') | join }} {{ 4 is divisibleby 2 }} {{ 'a' is in ['a', 'b'] }} {{ 1 is eq 1.0 }} {{ 5 is not equalto 5 }} {{ 'a' if x is defined else 'b' }}
+{% set i = 5 %}{% macro f(a) %}{{ i }}{{ a }}{% endmacro %}{% for i in [1, 2] %}{{ f(i) }} {% endfor %}{% set t %}{% set y = 1 %}{{ y }}{% endset %}{{ t }}{{ y }} {% for i in [1, 2] %}{{ loop.depth }}{{ loop.previtem }}{{ loop.nextitem }}{% endfor %}
 {{ 'x y' | trim | capitalize }} {{ '3' | int + 1 }} {{ 3.7 | int }} {{ 5 | string + '!' }} {{ (1, 2) | length }} {{ [[1, 2], [3]] | last | first }}
 """
 
@@ -201,7 +208,8 @@ for name, template in TEMPLATES.items():
             except jinja2.exceptions.TemplateError as error:
                 case["raises"] = str(error)
             cases.append(case)
-for line in EXPRESSIONS.strip("\n").split("\n"):
+EXTRA = ["a\r\nb{% if true %}\r\n c\r\n{% endif %}\r\nd\r\n", "{% if true -%}\n\n x\n{%- endif %}\n  y {#- c #}\n z\n"]
+for line in EXPRESSIONS.strip("\n").split("\n") + EXTRA:
     case = {"name": "expression", "template": line, "messages": CONVERSATIONS[2], "prompt": True}
     case["text"] = render(line, messages=CONVERSATIONS[2], add_generation_prompt=True, tools=None, documents=None,
                           bos_token="<s>", eos_token="</s>")

@@ -72,6 +72,31 @@ TEST_CASE("what a chat template asks for and is not known is named, with its lin
   refuses("{{ $ }}", {"unknown sign"});
   refuses("{% set a.b = 1 %}", {"no namespace"});
   refuses("{% for i in 3 %}{% endfor %}", {"no elements"});
+  refuses("{{ 99999999999999999999 }}", {"64 bits"});
+  refuses("{{ -(-9223372036854775807 - 1) }}", {"64 bits"});
+  refuses("{{ 'x'|float|int + 1e300|int }}", {"64 bits"});
+  refuses("{{ (-1) ** 0.5 }}", {"no real number"});
+  refuses("{{ 'a'|first.b }}", {"unknown '.'"});
+  refuses("{{ [1, 2][0 1] }}", {"unknown '1'"});
+  refuses("{{ {1: 2} }}", {"key is no string"});
+  refuses("{{ {'a': 1}[1:] }}", {"no order"});
+  refuses("{{ 'é'|upper }}", {"beyond ASCII"});
+  refuses("{{ x.strip() }}", {"'x' is undefined"});
+  refuses("{{ x|tojson }}", {"undefined"});
+  refuses("{{ 1|tojson(sort_keys=true) }}", {"tojson", "sort_keys"});
+  refuses("{{ 1|tojson(indent=1000000000) }}", {"indent", "0..16"});
+  refuses("{{ 'a'|replace('a', 'b', 1, 2) }}", {"replace", "too many"});
+  refuses("{{ 'a'.strip('a', 'b') }}", {"strip", "too many"});
+  refuses("{{ ' '.join([1]) }}", {"no string"});
+  refuses("{{ messages|selectattr('a.b')|list }}", {"selectattr"});
+  refuses("{{ 1 is in }}", {"test 'in'"});
+  refuses("{{ namespace(1) }}", {"namespace"});
+  refuses("{% break %}", {"'break' outside a loop"});
+  refuses("{% for i in [1] %}{% macro f() %}{% continue %}{% endmacro %}{% endfor %}",
+          {"'continue' outside a loop"});
+  refuses("{% for i in [1] %}{% macro f() %}{% endmacro %}{% endfor %}", {"macro within a loop"});
+  refuses("{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}", {"f: too many"});
+  refuses("{% macro f(a) %}{% endmacro %}{{ f(b=2) }}", {"f: unknown argument 'b'"});
 }
 
 TEST_CASE("a hostile chat template ends soon", "[chat][damage]") {
@@ -79,13 +104,42 @@ TEST_CASE("a hostile chat template ends soon", "[chat][damage]") {
   ends("{% for i in range(1000000000) %}{% endfor %}");
   ends("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}");
   ends("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}");
-  ends("{{ 'x' * 1000000000000 }}");
+  ends("{{ 'x' * 400000000000 }}");
   ends(
       "{% set ns = namespace(t='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}{% set ns.t = ns.t + "
       "ns.t %}"
       "{{ ns.t }}{% endfor %}");
   ends("{{ " + std::string(100000, '(') + "1" + std::string(100000, ')') + " }}");
   ends("{{ " + std::string(100000, '-') + "1 }}");
+  ends(
+      "{% set ns = namespace(t='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}"
+      "{% set ns.t = ns.t + ns.t %}{% endfor %}");
+  ends(
+      "{% set ns = namespace(t=[1, 2]) %}{% for i in range(60) %}"
+      "{% set ns.t = ns.t + ns.t %}{% endfor %}");
+  ends("{% set t = 'x' * 16000000 %}{{ t|replace('x', t) }}");
+  ends("{% set t = 'x' * 4000000 %}{{ t.split('x')|join(t) }}");
+  ends("{% set t = 'x' * 16000000 %}{% for i in range(1000000) %}{% set u = t %}{% endfor %}");
+  // values, expressions and macros so deep that the stack would not hold them
+  ends(
+      "{% set ns = namespace(x=1) %}{% for i in range(1000000) %}{% set ns.x = [ns.x] %}"
+      "{% endfor %}");
+  ends("{% set ns = namespace(x=1) %}{% for i in range(1000000) %}{% set ns.x = ns %}{% endfor %}");
+  const auto many = [](const std::string& part, int times) {
+    std::string text;
+    for (int i = 0; i < times; ++i) text += part;
+    return text;
+  };
+  for (const char* part : {" + 1", " ** 1", " and 1", "|trim", ".a", "[0]", "()", " is odd",
+                           " if 1", " == 1 is odd | trim"}) {
+    for (const int times : {4000, 300000}) ends("{{ 1" + many(part, times) + " }}");
+  }
+  ends("{% macro f() %}{{ " + many("[", 150) + "f()" + many("]", 150) +
+       " }}{% endmacro %}{{ f() }}");
+  CHECK(render("{{ [1, 2, 3][1::9223372036854775807] }}") == "[2]");
+  CHECK(render("{{ [1, 2, 3][::-9223372036854775807] }}") == "[3]");
+  CHECK(render("{{ range(1, 9, 9223372036854775807) | list }}") == "[1]");
+  CHECK(render("{{ 9223372036854775806 % 9223372036854775807 }}") == "9223372036854775806");
   std::string ifs;
   for (int i = 0; i < 50000; ++i) ifs += "{% if true %}";
   ends(ifs);
