@@ -72,7 +72,8 @@ void encode_q4_0(const float* x, std::uint8_t* to) {
   const float d = extreme / -8, inverse = d != 0 ? 1 / d : 0;
   store_u16(half_bits(d), to);
   const auto step = [&](float value) {
-    return static_cast<std::uint8_t>(std::min(15, static_cast<int>(value * inverse + 8.5F)));
+    return static_cast<std::uint8_t>(
+        std::min(15, static_cast<int>(std::trunc(value * inverse + 8.5F))));
   };
   for (int i = 0; i < 16; ++i) {
     to[2 + i] = static_cast<std::uint8_t>(step(x[i]) | step(x[i + 16]) << 4);
@@ -85,7 +86,8 @@ void encode_q4_1(const float* x, std::uint8_t* to) {
   store_u16(half_bits(d), to);
   store_u16(half_bits(m), to + 2);
   const auto step = [&](float value) {
-    return static_cast<std::uint8_t>(std::min(15, static_cast<int>((value - m) * inverse + 0.5F)));
+    return static_cast<std::uint8_t>(
+        std::min(15, static_cast<int>(std::trunc((value - m) * inverse + 0.5F))));
   };
   for (int i = 0; i < 16; ++i) {
     to[4 + i] = static_cast<std::uint8_t>(step(x[i]) | step(x[i + 16]) << 4);
