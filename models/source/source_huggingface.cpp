@@ -31,7 +31,7 @@ std::string read_text_if(const std::filesystem::path& path) {
 // config.json and its like: members by name, errors with the file's.
 class Config {
  public:
-  Config(std::filesystem::path path, const std::string& text)
+  Config(const std::filesystem::path& path, const std::string& text)
       : path_(runtime::path_text(path)), json_(runtime::parse_json(text, path_)) {
     if (!json_.is_object()) fail("is no object");
   }

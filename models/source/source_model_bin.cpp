@@ -26,8 +26,9 @@ void describe_blocks(Source& source) {
   }
   for (const auto& [name, described] : all.items()) {
     const std::string field = where + ": " + runtime::quote(name);
-    const auto tensor = std::find_if(source.tensors.begin(), source.tensors.end(),
-                                     [&](const TensorEntry& e) { return e.name == name; });
+    const auto tensor =
+        std::find_if(source.tensors.begin(), source.tensors.end(),
+                     [&wanted = name](const TensorEntry& e) { return e.name == wanted; });
     if (tensor == source.tensors.end()) {
       throw Error(ErrorKind::invalid, field + ": there is no such tensor");
     }
@@ -46,9 +47,9 @@ void describe_blocks(Source& source) {
     const bool whole =
         elements && !shape.empty() && shape.back() % runtime::dtype_block(*dtype) == 0;
     if (!whole || runtime::dtype_bytes(*dtype, *elements) != tensor->data.size()) {
-      throw Error(ErrorKind::invalid, field + ": " + type + " of shape " +
-                                          runtime::shape_text(shape) + " does not have " +
-                                          std::to_string(tensor->data.size()) + " bytes");
+      std::string problem = field + ": " + type + " of shape " + runtime::shape_text(shape);
+      problem += " does not have " + std::to_string(tensor->data.size()) + " bytes";
+      throw Error(ErrorKind::invalid, problem);
     }
     tensor->dtype = *dtype;
     tensor->shape = std::move(shape);
