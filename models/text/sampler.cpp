@@ -15,21 +15,8 @@ void check(bool ok, const char* name, double value, const char* limits) {
               std::string(name) + ": " + std::to_string(value) + " is not " + limits);
 }
 
-}  // namespace
-
-Sampler::Sampler(const Sampling& options) : options_(options), random_(options.seed) {
-  const Sampling& o = options_;
-  check(std::isfinite(o.temperature) && o.temperature >= 0, "temperature", o.temperature,
-        "a finite number from 0 on");
-  check(o.top_k >= 0, "top-k", o.top_k, "0 or above");
-  check(o.top_p > 0 && o.top_p <= 1, "top-p", o.top_p, "above 0 and at most 1");
-  check(o.min_p >= 0 && o.min_p <= 1, "min-p", o.min_p, "in 0..1");
-  check(std::isfinite(o.repeat_penalty) && o.repeat_penalty > 0, "repeat penalty", o.repeat_penalty,
-        "a finite number above 0");
-  check(o.repeat_window >= 0, "repeat window", o.repeat_window, "0 or above");
-}
-
-std::int32_t Sampler::greedy(std::span<const float> logits) const {
+// The likeliest, the first of equals; what no choice can be made from is an error.
+std::int32_t greedy(std::span<const float> logits) {
   std::size_t best = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (std::isnan(logits[i]) || logits[i] == INFINITY) {
@@ -42,6 +29,20 @@ std::int32_t Sampler::greedy(std::span<const float> logits) const {
     throw Error(ErrorKind::numerical, "no logit is finite");
   }
   return static_cast<std::int32_t>(best);
+}
+
+}  // namespace
+
+Sampler::Sampler(const Sampling& options) : options_(options), random_(options.seed) {
+  const Sampling& o = options_;
+  check(std::isfinite(o.temperature) && o.temperature >= 0, "temperature", o.temperature,
+        "a finite number from 0 on");
+  check(o.top_k >= 0, "top-k", o.top_k, "0 or above");
+  check(o.top_p > 0 && o.top_p <= 1, "top-p", o.top_p, "above 0 and at most 1");
+  check(o.min_p >= 0 && o.min_p <= 1, "min-p", o.min_p, "in 0..1");
+  check(std::isfinite(o.repeat_penalty) && o.repeat_penalty > 0, "repeat penalty", o.repeat_penalty,
+        "a finite number above 0");
+  check(o.repeat_window >= 0, "repeat window", o.repeat_window, "0 or above");
 }
 
 void Sampler::penalize(std::span<const std::int32_t> recent) {

@@ -30,7 +30,6 @@ class Sampler {
     float logit;
     std::int32_t token;
   };
-  std::int32_t greedy(std::span<const float> logits) const;
   void penalize(std::span<const std::int32_t> recent);
   double keep_likeliest();
 
