@@ -68,15 +68,23 @@ double Sampler::keep_likeliest() {
     return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
   };
   const auto weight = [&](float logit) { return static_cast<double>(std::exp(logit - top)); };
-  const bool all = options_.top_k > 0 || options_.min_p == 0;
-  const float least = all ? -INFINITY : top + static_cast<float>(std::log(options_.min_p)) - 0.001F;
   // less than e^-20 of the likeliest: 50,000 of them weigh 1e-4 together
   constexpr float negligible = 20;
-  candidates_.clear();
   double sum = 0;
+  for (const float logit : logits_) {
+    if (logit > top - negligible) sum += weight(logit);
+  }
+  double share = options_.top_k > 0 ? 0 : options_.min_p;
+  if (options_.top_k == 0 && options_.top_p < 1) {
+    // all that weigh less than this together do not make up what top-p leaves out
+    const double outside = (1 - options_.top_p) * sum / static_cast<double>(logits_.size());
+    share = std::max(share, outside);
+  }
+  constexpr float margin = 0.001F;  // of rounding: what is on the border stays
+  const float least = share > 0 ? top + static_cast<float>(std::log(share)) - margin : -INFINITY;
+  candidates_.clear();
   for (std::size_t i = 0; i < logits_.size(); ++i) {
     const float logit = logits_[i];
-    if (logit > top - negligible) sum += weight(logit);
     if (logit >= least && logit > -INFINITY) {
       candidates_.push_back({logit, static_cast<std::int32_t>(i)});
     }
