@@ -33,6 +33,10 @@ struct GenerateOptions {
   int max_tokens = -1;  ///< -1: until the model ends its text or the context is full; 0: only read
   Sampling sampling = {};
   std::vector<std::string> stop = {};  ///< texts that end the answer, and do not appear in it
+  /// Guesses up to 7 tokens (fewer than GeneratorOptions::batch) by what followed the last ones
+  /// before, and reads them together with the last. The answer is the same, token by token; it
+  /// comes sooner where it repeats the prompt or itself.
+  bool lookup = false;
   /// Called for every token as it comes; false ends the answer.
   std::function<bool(const GeneratedToken&)> on_token = nullptr;
   OnProgress on_prompt = nullptr;  ///< tokens of the prompt that are read
@@ -46,7 +50,9 @@ struct Generation {
   std::vector<std::int32_t> tokens;  ///< the end token included
   std::string text;                  ///< of the tokens, as the on_token calls gave it
   Finish finish = Finish::length;
-  int reused = 0;  ///< tokens of the prompt that the cache still held
+  int reused = 0;                  ///< tokens of the prompt that the cache still held
+  int forwards = 0;                ///< runs of the model after the prompt
+  int proposed = 0, accepted = 0;  ///< tokens that lookup guessed, and those that came true
   double prompt_seconds = 0, decode_seconds = 0;
 };
 

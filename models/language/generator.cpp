@@ -1,11 +1,10 @@
 #include "attn/generator.hpp"
 
+#include "models/language/answer.hpp"
 #include "models/language/decoder.hpp"
 #include "models/language/free_memory.hpp"
+#include "models/language/lookup.hpp"
 #include "models/model_impl.hpp"
-#include "models/text/sampler.hpp"
-#include "models/text/stop.hpp"
-#include "models/text/tokenizer.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -55,15 +54,15 @@ class Generator::Impl {
   [[nodiscard]] const models::Decoder& decoder() const { return decoder_; }
 
   Generation generate(std::span<const std::int32_t> given, const GenerateOptions& options) {
-    models::Sampler sampler(options.sampling);
     Generation result;
     result.prompt = checked_prompt(given);
+    models::Answer answer(model_.tokenizer.get(), model_.text, options, context_, result);
     const auto begin = std::chrono::steady_clock::now();
     result.reused = keep_common(result.prompt);
     std::span<const float> logits = read(result.prompt, result.reused, options.on_prompt);
     result.prompt_seconds = seconds_since(begin);
     const auto decoding = std::chrono::steady_clock::now();
-    decode(logits, sampler, options, result);
+    decode(logits, answer, options.lookup, result);
     result.decode_seconds = seconds_since(decoding);
     return result;
   }
@@ -183,51 +182,38 @@ class Generator::Impl {
 
   [[nodiscard]] std::size_t piece_size() const { return static_cast<std::size_t>(batch_); }
 
-  [[nodiscard]] bool ends(std::int32_t token) const {
-    const std::vector<std::int32_t>& ends = model_.text.end_tokens;
-    return std::find(ends.begin(), ends.end(), token) != ends.end();
+  // Tokens to be read with the last one, in the hope that they are the next.
+  [[nodiscard]] std::vector<std::int32_t> draft(const models::Answer& answer) const {
+    const int room = context_ - static_cast<int>(answer.sequence().size());
+    return models::lookup_draft(
+        answer.sequence(), std::min({models::most_drafted, batch_ - 1, room, answer.wanted() - 1}));
   }
 
-  void decode(std::span<const float> logits, models::Sampler& sampler,
-              const GenerateOptions& options, Generation& result) {
-    std::vector<std::int32_t> recent = result.prompt;
-    std::optional<models::TextStream> stream;
-    if (model_.tokenizer) stream.emplace(*model_.tokenizer);
-    models::StopStrings stop(options.stop);
-    result.finish = Finish::length;
-    const auto tell = [&](std::int32_t token, const std::string& text) {
-      result.text += text;
-      if (options.on_token && !options.on_token({token, text})) result.finish = Finish::cancelled;
-      return result.finish != Finish::cancelled;
-    };
-    std::int32_t token = -1;
-    while (options.max_tokens < 0 ||
-           result.tokens.size() < static_cast<std::size_t>(options.max_tokens)) {
-      token = sampler.sample(logits, recent);
-      recent.push_back(token);
-      result.tokens.push_back(token);
-      if (ends(token)) {
-        result.finish = Finish::end_token;
-        break;
+  void decode(std::span<const float> logits, models::Answer& answer, bool lookup,
+              Generation& result) {
+    const auto vocab = static_cast<std::size_t>(decoder_.vocab_size());
+    std::vector<std::int32_t> read;  // whose logits these are, after the prompt
+    std::size_t row = 0;
+    while (answer.open()) {
+      const std::int32_t token = answer.take(logits.subspan(row * vocab, vocab));
+      const bool foretold = row + 1 < read.size() && read[row + 1] == token;
+      if (foretold) ++result.accepted;
+      if (foretold || !answer.open()) {
+        ++row;
+        continue;
       }
-      const std::string text = stop.feed(stream ? stream->feed(token) : "");
-      if (stop.hit()) result.finish = Finish::stop_string;
-      if (!tell(token, text) || stop.hit()) break;
-      if (decoder_.position() == context_) {
-        result.finish = Finish::context_full;
-        break;
+      rewind(static_cast<int>(answer.sequence().size()) - 1);
+      read.assign(1, token);
+      row = 0;
+      if (lookup) {
+        const std::vector<std::int32_t> next = draft(answer);
+        read.insert(read.end(), next.begin(), next.end());
+        result.proposed += static_cast<int>(next.size());
       }
-      const bool another = options.max_tokens < 0 ||
-                           result.tokens.size() < static_cast<std::size_t>(options.max_tokens);
-      if (another) logits = forward({&token, 1}, 1);
+      logits = forward(read, static_cast<int>(read.size()));
+      ++result.forwards;
     }
-    if (result.finish == Finish::stop_string || result.tokens.empty()) return;
-    // what was held back as the beginning of a stop string or of a character
-    const Finish finish = result.finish;
-    std::string rest = stop.feed(stream ? stream->finish() : "");
-    if (!stop.hit()) rest += stop.finish();
-    if (!rest.empty()) (void)tell(token, rest);
-    result.finish = stop.hit() ? Finish::stop_string : finish;
+    answer.close();
   }
 
   const Model::Impl& model_;

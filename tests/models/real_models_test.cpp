@@ -153,6 +153,25 @@ TEST_CASE("SmolLM2 reads 6,000 tokens, at once or in batches", "[real]") {
         std::vector<std::int32_t>(text.begin() + 6000 % 512, text.begin() + 6000 % 512 + 8));
 }
 
+TEST_CASE("SmolLM2 writes the same with guessed tokens, sooner where it copies", "[real]") {
+  const auto path = available(smollm2);
+  if (!path) return;
+  const Model model = open(*path, Precision::automatic);
+  const std::string round = "1. one 2. two 3. three 4. four ";
+  const std::vector<std::int32_t> ids = model.tokenize(round + round + round + "1. one 2. ");
+  for (const double temperature : {0.0, 0.8}) {
+    Generator generator(model, {.context = 1024});
+    GenerateOptions options{.max_tokens = 60, .sampling = {.temperature = temperature, .seed = 4}};
+    const Generation without = generator.generate(ids, options);
+    options.lookup = true;
+    const Generation with = generator.generate(ids, options);
+    CHECK(with.tokens == without.tokens);
+    CHECK(with.text == without.text);
+    CHECK(with.forwards + with.accepted == without.forwards);
+    if (temperature == 0) CHECK(with.forwards * 2 < without.forwards);
+  }
+}
+
 TEST_CASE("MiniLM's embeddings and attention are PyTorch's", "[real]") {
   const auto path = available(minilm);
   if (!path) return;

@@ -75,6 +75,16 @@ class Generation(LanguageTest):
         self.assertEqual(tokens(7), tokens(7))
         self.assertNotEqual(tokens(7), tokens(8))
 
+    def test_guessed_tokens_change_the_time_only(self):
+        arguments = (LLAMA, "--tokens", "9,8,7,6,9,8,7,6,9,8", "-n", 60, "--temp", 0)
+        plain, guessing = self.json(*arguments), self.json(*arguments, "--lookup")
+        self.assertIn("guessed tokens right", self.timings)
+        self.assertEqual(plain["tokens"], guessing["tokens"])
+        self.assertEqual(plain["timings"]["proposed"], 0)
+        timings = guessing["timings"]
+        self.assertGreater(timings["accepted"], 0)
+        self.assertEqual(timings["forwards"] + timings["accepted"], 59)
+
     def test_logits_are_the_references_whatever_the_batch(self):
         expected = json.loads((LLAMA / "expected.json").read_text())
         ids = ",".join(map(str, expected["ids"]))

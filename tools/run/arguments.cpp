@@ -65,6 +65,8 @@ void declare_text(CLI::App& app, Arguments& a) {
   option("--stop", a.stop, "TEXT", "Ends the answer, without appearing in it; may be repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  flag("--lookup", a.lookup,
+       "Guess tokens from what was written before: the same text, sooner where it repeats itself");
   flag("--chat", a.chat, "One question with -p, else a conversation, line by line");
   option("--sys,--system", a.system, "TEXT", "The system message of the conversation (also -sys)");
   flag("--parse-special", a.parse_special, "Special tokens spelled out in the text count as such");
@@ -163,6 +165,7 @@ std::string generation_options(const Arguments& a) {
                    {"--repeat-penalty", a.repeat_penalty.has_value()},
                    {"--seed", a.seed.has_value()},
                    {"--stop", !a.stop.empty()},
+                   {"--lookup", a.lookup},
                    {"--chat", a.chat},
                    {"--system", a.system.has_value()},
                    {"--logits", a.logits.has_value()},

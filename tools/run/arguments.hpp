@@ -21,6 +21,7 @@ struct Arguments {
   std::vector<std::string> stop;
   std::optional<std::string> logits, top_logits, perplexity, max_tokens;
   bool chat = false, tokenize = false, embed = false, similarity = false, parse_special = false;
+  bool lookup = false;
   // pictures
   std::optional<std::string> picture, layers, heads;
 

@@ -85,6 +85,9 @@ std::string timings_json(double load_seconds, const Generation& g) {
              rate(g.prompt.size() - static_cast<std::size_t>(g.reused), g.prompt_seconds));
   object.add("decode_tokens_per_s",
              rate(g.tokens.empty() ? 0 : g.tokens.size() - 1, g.decode_seconds));
+  object.add("forwards", std::to_string(g.forwards));
+  object.add("proposed", std::to_string(g.proposed));
+  object.add("accepted", std::to_string(g.accepted));
   return object.text();
 }
 

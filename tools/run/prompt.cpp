@@ -92,6 +92,7 @@ GenerateOptions generate_options(const Arguments& a) {
   }
   if (a.seed) sampling.seed = seed_number("--seed", *a.seed);
   options.stop = a.stop;
+  options.lookup = a.lookup;
   for (const std::string& text : a.stop) {
     if (text.empty()) throw Error(ErrorKind::usage, "--stop '': needs a text");
   }
@@ -112,6 +113,9 @@ void print_timings(double load_seconds, const Generation& g) {
   if (!g.tokens.empty()) {
     line += fmt::format(", {} new in {:.2f} s ({:.0f} tokens/s)", g.tokens.size(), g.decode_seconds,
                         rate(decoded, g.decode_seconds));
+  }
+  if (g.proposed > 0) {
+    line += fmt::format(", {} of {} guessed tokens right", g.accepted, g.proposed);
   }
   if (g.finish == Finish::context_full) line += ", the context is full";
   write_error_stream(line + "\n");
