@@ -1,21 +1,16 @@
 #include "kernels/attention/attention.hpp"
 
-#include "kernels/attention/attention_levels.hpp"
-#include "kernels/dispatch.hpp"
+#include "kernels/attention/attention_few.hpp"
 
 #include <algorithm>
-#include <type_traits>
 
 namespace attn::kernels {
 namespace {
 
-// Fewer multiply-adds than this (some 2 µs) are not worth waking a thread for.
-constexpr index_t worth_threads = 1 << 16;
-
 template <class T>
 Workers& fitting(Workers& workers, const AttentionArgs<T>& a) {
   const index_t per_head = a.q_len * a.kv_len * (a.head_dim + a.value_dim);
-  return a.batch * a.heads * per_head < worth_threads ? serial_workers() : workers;
+  return a.batch * a.heads * per_head < attention_worth_threads ? serial_workers() : workers;
 }
 
 // The worker's part of the scratch; null where the kernel needs none.
@@ -24,60 +19,74 @@ T* part(void* scratch, index_t floats, int worker) {
   return scratch == nullptr ? nullptr : static_cast<T*>(scratch) + worker * floats;
 }
 
+// One entry of the batch as a problem of its own.
 template <class T>
-AttendFew<T> attend_few_at(Isa isa) {
-  AttendFew<T> attend = scalar::attend_few<T>;
-  if constexpr (std::is_same_v<T, float>) {
-    attend = at_level<AttendFew<float>>(isa, attend, avx2::attend_few, avx512::attend_few);
-  }
-  return attend;
+AttentionArgs<T> entry_of(const AttentionArgs<T>& a, index_t entry) {
+  AttentionArgs<T> one = a;
+  one.batch = 1;
+  one.q.data += entry * a.q.batch_stride;
+  one.k.data += entry * a.k.batch_stride;
+  one.v.data += entry * a.v.batch_stride;
+  one.out.data += entry * a.out.batch_stride;
+  if (a.mask != nullptr) one.mask += entry * a.mask_batch_stride;
+  if (a.weights != nullptr) one.weights += entry * a.heads * a.q_len * a.kv_len;
+  if (a.log_sum_exp != nullptr) one.log_sum_exp += entry * a.heads * a.q_len;
+  return one;
 }
 
-// Query i of head h of a batch entry, as a problem of its own over the keys of its window.
+// Row number `row` of [batch, heads, q_len] as a problem of its own, over the keys of its window.
 template <class T>
-void attend_window(const AttentionArgs<T>& a, index_t entry, index_t h, index_t i,
-                   AttendFew<T> attend) {
+AttentionArgs<T> windowed_query(const AttentionArgs<T>& a, index_t row) {
+  const index_t i = row % a.q_len, h = row / a.q_len % a.heads, entry = row / a.q_len / a.heads;
   const index_t kv_head = h / (a.heads / a.kv_heads);
   const index_t seen = visible_keys(a, i), first = std::max<index_t>(0, seen - a.window);
-  const index_t row = (entry * a.heads + h) * a.q_len + i;
-  AttentionArgs<T> one = a;
-  one.batch = one.heads = one.kv_heads = one.q_len = 1;
+  AttentionArgs<T> one = entry_of(a, entry);
+  one.heads = one.kv_heads = one.q_len = 1;
   one.kv_len = seen - first;
-  one.q.data += entry * a.q.batch_stride + h * a.q.head_stride + i * a.q.row_stride;
-  one.k.data += entry * a.k.batch_stride + kv_head * a.k.head_stride + first * a.k.row_stride;
-  one.v.data += entry * a.v.batch_stride + kv_head * a.v.head_stride + first * a.v.row_stride;
-  one.out.data += entry * a.out.batch_stride + h * a.out.head_stride + i * a.out.row_stride;
-  if (a.weights != nullptr) {
-    T* const weights = a.weights + row * a.kv_len;
-    std::fill_n(weights, first, T(0));
-    std::fill(weights + seen, weights + a.kv_len, T(0));
-    one.weights = weights + first;
-  }
+  one.q.data += h * a.q.head_stride + i * a.q.row_stride;
+  one.k.data += kv_head * a.k.head_stride + first * a.k.row_stride;
+  one.v.data += kv_head * a.v.head_stride + first * a.v.row_stride;
+  one.out.data += h * a.out.head_stride + i * a.out.row_stride;
+  if (a.weights != nullptr) one.weights = a.weights + row * a.kv_len + first;
   if (a.log_sum_exp != nullptr) one.log_sum_exp = a.log_sum_exp + row;
-  attend(one, 0, 0);
+  return one;
 }
 
 // Where keys lie behind a window: a query at a time, which reads no key in vain.
 template <class T>
 void attention_in_windows(Isa isa, Workers& workers, const AttentionArgs<T>& a) {
+  const index_t rows = a.batch * a.heads * a.q_len;
+  if (a.weights != nullptr) {
+    parallel_for(workers, rows, [&](index_t row, int) {
+      std::fill_n(a.weights + row * a.kv_len, a.kv_len, T(0));
+    });
+  }
+  if (a.q_len <= attention_few_queries) {
+    attend_few_each<T>(isa, workers, rows, 1, a.window, a.scratch, [&](index_t row) {
+      return FewQueries<T>{windowed_query(a, row), row};
+    });
+    return;
+  }
   const AttendFew<T> attend = attend_few_at<T>(isa);
-  const index_t blocks = ceil_div(a.q_len, attention_few_queries);
-  parallel_for(workers, a.batch * a.heads * blocks, [&](index_t chunk, int) {
-    const index_t head = chunk / blocks, begin = chunk % blocks * attention_few_queries;
-    const index_t end = std::min(a.q_len, begin + attention_few_queries);
-    for (index_t i = begin; i < end; ++i) {
-      attend_window(a, head / a.heads, head % a.heads, i, attend);
+  parallel_for(workers, ceil_div(rows, attention_few_queries), [&](index_t chunk, int) {
+    const index_t begin = chunk * attention_few_queries;
+    for (index_t row = begin; row < std::min(rows, begin + attention_few_queries); ++row) {
+      attend(windowed_query(a, row), 0, 0);
     }
   });
 }
 
 }  // namespace
 
-std::size_t attention_scratch_bytes(Isa isa, int workers, index_t, index_t, index_t, index_t q_len,
-                                    index_t, index_t head_dim, index_t value_dim) {
-  if (isa == Isa::scalar || q_len <= attention_few_queries) return 0;
-  return static_cast<std::size_t>(workers * attend_rows_scratch(head_dim, value_dim)) *
-         sizeof(float);
+std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch, index_t heads, index_t,
+                                    index_t q_len, index_t kv_len, index_t head_dim,
+                                    index_t value_dim) {
+  const std::size_t few = attend_few_scratch_bytes(
+      isa, batch * std::min(q_len, attention_few_queries), heads, kv_len, value_dim);
+  if (isa == Isa::scalar || q_len <= attention_few_queries) return few;
+  return std::max(
+      few,
+      static_cast<std::size_t>(workers * attend_rows_scratch(head_dim, value_dim)) * sizeof(float));
 }
 
 template <class T>
@@ -85,10 +94,10 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
   Workers& crew = fitting(workers, args);
   if (args.window > 0 && args.kv_len > args.window) return attention_in_windows(isa, crew, args);
   if (args.q_len <= attention_few_queries) {
-    const AttendFew<T> attend = attend_few_at<T>(isa);
-    parallel_for(crew, args.batch * args.kv_heads, [&](index_t chunk, int) {
-      attend(args, chunk / args.kv_heads, chunk % args.kv_heads);
-    });
+    attend_few_each<T>(isa, crew, args.batch, args.kv_heads, args.kv_len, args.scratch,
+                       [&](index_t entry) {
+                         return FewQueries<T>{entry_of(args, entry), entry * args.q_len};
+                       });
     return;
   }
   AttendRows<T> attend = scalar::attend_rows<T>;

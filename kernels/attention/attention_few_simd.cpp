@@ -197,24 +197,108 @@ void attend_pack(const AttentionArgs<float>& a, Query* queries, index_t rows, co
   }
 }
 
+// Up to eight of the queries that share a key/value head, from the `first` of them on: head by
+// head, and of each head its q_len.
+struct Place {
+  index_t head, query;
+};
+Place place(const AttentionArgs<float>& a, index_t kv_head, index_t number) {
+  return {kv_head * (a.heads / a.kv_heads) + number / a.q_len, number % a.q_len};
+}
+
+float* log_sum_exp(const AttentionArgs<float>& a, index_t b, Place at) {
+  if (a.log_sum_exp == nullptr) return nullptr;
+  return a.log_sum_exp + (b * a.heads + at.head) * a.q_len + at.query;
+}
+
+// Where a query's parts begin.
+template <class T>
+T* parts_of(const AttentionArgs<float>& a, T* parts, index_t chunks, Place at) {
+  return parts + (at.query * a.heads + at.head) * chunks * attend_part_floats(a.value_dim);
+}
+
 }  // namespace
 
 void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head) {
   const float* k = a.k.data + b * a.k.batch_stride + kv_head * a.k.head_stride;
   const float* v = a.v.data + b * a.v.batch_stride + kv_head * a.v.head_stride;
-  const index_t group = a.heads / a.kv_heads, all = group * a.q_len;
+  const index_t all = a.heads / a.kv_heads * a.q_len;
   for (index_t first = 0; first < all; first += attention_few_queries) {
     const index_t rows = least(attention_few_queries, all - first);
     Query queries[attention_few_queries];
     for (index_t r = 0; r < rows; ++r) {
-      queries[r] = start(a, b, kv_head * group + (first + r) / a.q_len, (first + r) % a.q_len);
+      const Place at = place(a, kv_head, first + r);
+      queries[r] = start(a, b, at.head, at.query);
     }
     attend_pack(a, queries, rows, k, v);
     for (index_t r = 0; r < rows; ++r) {
-      const index_t row = (b * a.heads + kv_head * group) * a.q_len + first + r;
-      finish(queries[r], a.value_dim, a.kv_len,
-             a.log_sum_exp == nullptr ? nullptr : a.log_sum_exp + row);
+      finish(queries[r], a.value_dim, a.kv_len, log_sum_exp(a, b, place(a, kv_head, first + r)));
     }
+  }
+}
+
+void attend_part(const AttentionArgs<float>& a, index_t kv_head, index_t chunk, index_t chunks,
+                 float* parts) {
+  const index_t before = chunk * attention_chunk_keys;
+  const float* k = a.k.data + kv_head * a.k.head_stride + before * a.k.row_stride;
+  const float* v = a.v.data + kv_head * a.v.head_stride + before * a.v.row_stride;
+  const index_t all = a.heads / a.kv_heads * a.q_len;
+  for (index_t first = 0; first < all; first += attention_few_queries) {
+    const index_t rows = least(attention_few_queries, all - first);
+    Query queries[attention_few_queries];
+    for (index_t r = 0; r < rows; ++r) {
+      const Place at = place(a, kv_head, first + r);
+      Query& query = queries[r] = start(a, 0, at.head, at.query);
+      const index_t seen = query.seen - before;
+      query.seen = seen < 0 ? 0 : least(seen, attention_chunk_keys);
+      query.out = parts_of(a, parts, chunks, at) + chunk * attend_part_floats(a.value_dim);
+      if (query.mask != nullptr) query.mask += before;
+      if (query.weights != nullptr) query.weights += before;
+    }
+    attend_pack(a, queries, rows, k, v);
+    for (index_t r = 0; r < rows; ++r) {
+      queries[r].out[a.value_dim] = queries[r].max;
+      queries[r].out[a.value_dim + 1] = total(vf::load_unaligned(queries[r].sum));
+    }
+  }
+}
+
+void join_parts(const AttentionArgs<float>& a, index_t kv_head, index_t chunks,
+                const float* parts) {
+  const index_t all = a.heads / a.kv_heads * a.q_len, floats = attend_part_floats(a.value_dim);
+  for (index_t number = 0; number < all; ++number) {
+    const Place at = place(a, kv_head, number);
+    Query query = start(a, 0, at.head, at.query);
+    const index_t used = (query.seen + attention_chunk_keys - 1) / attention_chunk_keys;
+    const float* const mine = parts_of(a, parts, chunks, at);
+    for (index_t c = 0; c < used; ++c) {
+      const float max = mine[c * floats + a.value_dim];
+      if (max > query.max) query.max = max;  // if it is NaN, so is its sum
+    }
+    const vf reference(reference_point(query.max));
+    vf sum(0.0F);
+    for (index_t c = 0; c < used; ++c) {
+      const float* const part = mine + c * floats;
+      const vf shrink = exp_difference(vf(part[a.value_dim]) - reference);
+      sum = fused(vf(part[a.value_dim + 1]), shrink, sum);
+      for (index_t d = 0; d < a.value_dim; d += lanes) {
+        const index_t rest = a.value_dim - d;
+        const vf x = vf::load_unaligned(part + d) * shrink;  // parts are whole vectors
+        const bool whole = rest >= lanes;
+        const vf before = c == 0  ? vf(0.0F)
+                          : whole ? vf::load_unaligned(query.out + d)
+                                  : load_partial(query.out + d, rest);
+        if (whole) {
+          (before + x).store_unaligned(query.out + d);
+        } else {
+          store_partial(query.out + d, rest, before + x);
+        }
+      }
+    }
+    alignas(64) float sums[lanes];
+    sum.store_aligned(sums);
+    query.sum[0] = sums[0];
+    finish(query, a.value_dim, a.kv_len, log_sum_exp(a, 0, at));
   }
 }
 

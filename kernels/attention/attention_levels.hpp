@@ -24,6 +24,25 @@ template <class T>
 template <class T>
 using AttendFew = void (*)(const AttentionArgs<T>& a, index_t b, index_t kv_head);
 
+/// Keys of one chunk of a few queries' work, whatever the threads: one key/value head's at a long
+/// context would keep one thread busy and the others waiting. A chunk's 128 KiB (64 dimensions) pay
+/// for its part of the result, 64 numbers a query, many times over.
+inline constexpr index_t attention_chunk_keys = 256;
+
+/// Floats of a query's part over one chunk of keys: Σ p v, the largest score and Σ p, in whole
+/// cache lines.
+constexpr index_t attend_part_floats(index_t value_dim) { return round_up(value_dim + 2, 16); }
+
+/// All queries of all heads that share one key/value head, over one chunk of keys; batch 1. Query
+/// i of head h leaves its part at parts[((i · heads + h) · chunks + chunk) · attend_part_floats()],
+/// if it sees any of the keys.
+using AttendPart = void (*)(const AttentionArgs<float>& a, index_t kv_head, index_t chunk,
+                            index_t chunks, float* parts);
+
+/// Puts the parts together in the order of the keys. One part alone gives the bits of attend_few.
+using JoinParts = void (*)(const AttentionArgs<float>& a, index_t kv_head, index_t chunks,
+                           const float* parts);
+
 /// Floats of scratch that one worker's attend_rows needs: a block of 128 keys and its values, each
 /// row rounded up to a cache line.
 constexpr index_t attend_rows_scratch(index_t head_dim, index_t value_dim) {
@@ -65,6 +84,9 @@ void attend_backward(const AttentionBackwardArgs<T>& a, index_t b, index_t kv_he
 }  // namespace scalar
 namespace avx2 {
 void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
+void attend_part(const AttentionArgs<float>& a, index_t kv_head, index_t chunk, index_t chunks,
+                 float* parts);
+void join_parts(const AttentionArgs<float>& a, index_t kv_head, index_t chunks, const float* parts);
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch);
 void attend_backward(const AttentionBackwardArgs<float>& a, index_t b, index_t kv_head,
@@ -72,6 +94,9 @@ void attend_backward(const AttentionBackwardArgs<float>& a, index_t b, index_t k
 }  // namespace avx2
 namespace avx512 {
 void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
+void attend_part(const AttentionArgs<float>& a, index_t kv_head, index_t chunk, index_t chunks,
+                 float* parts);
+void join_parts(const AttentionArgs<float>& a, index_t kv_head, index_t chunks, const float* parts);
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch);
 void attend_backward(const AttentionBackwardArgs<float>& a, index_t b, index_t kv_head,

@@ -9,9 +9,6 @@ namespace {
 
 constexpr float infinity = __builtin_inff();
 
-// What stands in for the maximum of a row that has seen nothing yet, so that −inf − max is −inf.
-float reference_point(float max) { return max == -infinity ? 0 : max; }
-
 vf load_up_to(const float* p, index_t count) {
   return count >= lanes ? vf::load_unaligned(p) : load_partial(p, count);
 }

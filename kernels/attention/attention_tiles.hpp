@@ -56,6 +56,9 @@ struct Query {
   float sum[lanes];  ///< in as many parts, which finish() adds up
 };
 
+/// What stands in for the maximum of a row that has seen nothing yet, so that −inf − max is −inf.
+inline float reference_point(float max) { return max == -__builtin_inff() ? 0 : max; }
+
 /// Query i of head h, which has seen nothing yet.
 Query start(const AttentionArgs<float>& a, index_t b, index_t h, index_t i);
 

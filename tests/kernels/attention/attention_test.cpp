@@ -18,7 +18,8 @@ std::vector<Problem<float>> shapes() {
   } all[] = {{1, 1, 1, 1, 1, 1, 1},       {1, 1, 1, 3, 3, 4, 4},     {2, 4, 2, 1, 37, 33, 20},
              {1, 3, 3, 8, 130, 64, 64},   {1, 2, 1, 5, 300, 3, 200}, {2, 6, 2, 9, 9, 16, 33},
              {1, 2, 2, 13, 70, 4, 4},     {1, 1, 1, 70, 64, 64, 64}, {1, 2, 1, 67, 200, 128, 65},
-             {1, 1, 1, 300, 270, 33, 16}, {1, 2, 2, 40, 17, 200, 1}, {1, 1, 1, 20, 129, 1, 128}};
+             {1, 1, 1, 300, 270, 33, 16}, {1, 2, 2, 40, 17, 200, 1}, {1, 1, 1, 20, 129, 1, 128},
+             {1, 6, 3, 4, 1000, 64, 64},  {2, 2, 1, 8, 513, 20, 36}, {1, 3, 1, 1, 257, 33, 7}};
   std::vector<Problem<float>> problems;
   std::uint32_t seed = 100;
   for (const auto& s : all) {
@@ -180,6 +181,29 @@ TEST_CASE("huge scores pick the largest, NaN stays in its row", "[attention]") {
   }
 }
 
+TEST_CASE("chunks of keys that a query does not see count for nothing", "[attention]") {
+  for (const Isa isa : supported_isas()) {
+    INFO(isa_name(isa));
+    Problem<float> p{1, 1, 1, 4, 700, 20, 20};
+    p.masked = true;
+    p.fill(21);
+    const auto row = [&](index_t i) { return p.mask.begin() + 1 + i * 700; };
+    std::fill(row(0), row(0) + 300, -infinity);
+    std::fill(row(0) + 520, row(1), -infinity);
+    std::fill(row(1), row(2), -infinity);
+    *(row(2) + 600) = std::nanf("");
+    const auto exact = defined(p.as<double>());
+    p.run(isa, serial_workers());
+    for (std::size_t d = 1; d <= 20; ++d) {
+      CHECK(std::fabs(p.out[d] - exact.out[d]) <= 1e-5);
+      CHECK(p.out[d + 20] == 0);
+      CHECK(std::isnan(p.out[d + 40]));
+      CHECK(std::fabs(p.out[d + 60] - exact.out[d + 60]) <= 1e-5);
+    }
+    CHECK(p.lse[1] == -infinity);
+  }
+}
+
 TEST_CASE("keys and values that causality hides may hold anything", "[attention]") {
   for (const Isa isa : supported_isas()) {
     for (const index_t len : {7, 90}) {
@@ -205,9 +229,10 @@ TEST_CASE("keys and values that causality hides may hold anything", "[attention]
 
 TEST_CASE("attention gives the same bits on any number of threads", "[attention][threads]") {
   for (const Isa isa : supported_isas()) {
-    for (const index_t q_len : {1, 300}) {
+    for (const index_t q_len : {1, 5, 300}) {
       for (const bool causal : {false, true}) {
-        Problem<float> alone{2, 4, 2, q_len, 320, 32, 40};
+        // three key/value heads, which two threads share by chunks of keys
+        Problem<float> alone{2, 6, 3, q_len, 820, 32, 40};
         alone.causal = causal;
         alone.fill(9);
         Problem<float> crowd = alone;
@@ -248,7 +273,7 @@ TEST_CASE("a query's bits are its own among up to eight", "[attention]") {
             a.log_sum_exp = nullptr;
             std::vector<float> out(static_cast<std::size_t>(2 * dim), 7);
             a.out = {out.data(), 0, dim, dim};
-            attention(isa, serial_workers(), a);
+            Problem<float>::run(isa, serial_workers(), a);
             INFO(isa_name(isa) << " " << kv_len << " " << dim << " " << i);
             for (index_t h = 0; h < 2; ++h) {
               const auto n = static_cast<std::size_t>(dim);

@@ -111,10 +111,13 @@ struct Problem {
     return a;
   }
 
-  void run(kernels::Isa isa, kernels::Workers& workers) {
-    auto a = args();
-    const Scratch scratch(kernels::attention_scratch_bytes(
-        isa, workers.size(), batch, heads, kv_heads, q_len, kv_len, head_dim, value_dim));
+  void run(kernels::Isa isa, kernels::Workers& workers) { run(isa, workers, args()); }
+
+  /// The same with arguments changed.
+  static void run(kernels::Isa isa, kernels::Workers& workers, kernels::AttentionArgs<T> a) {
+    const Scratch scratch(kernels::attention_scratch_bytes(isa, workers.size(), a.batch, a.heads,
+                                                           a.kv_heads, a.q_len, a.kv_len,
+                                                           a.head_dim, a.value_dim));
     a.scratch = scratch.data();
     kernels::attention(isa, workers, a);
   }

@@ -91,7 +91,7 @@ TEST_CASE("within a sliding window a query sees the last keys alone", "[attentio
   for (const Isa isa : supported_isas()) {
     for (const auto& [q_len, kv_len, window] :
          {Case{1, 40, 7}, Case{5, 40, 7}, Case{40, 40, 7}, Case{40, 40, 1}, Case{20, 50, 300},
-          Case{12, 30, 30}, Case{12, 30, 29}}) {
+          Case{12, 30, 30}, Case{12, 30, 29}, Case{5, 900, 600}, Case{1, 900, 257}}) {
       INFO(isa_name(isa) << " " << q_len << " of " << kv_len << " within " << window);
       const Data data(q_len, kv_len, 4, 2, 16);
       std::vector<float> out, weights(static_cast<std::size_t>(4 * q_len * kv_len), NAN);
@@ -119,6 +119,32 @@ TEST_CASE("within a sliding window a query sees the last keys alone", "[attentio
           CHECK(std::fabs(sum - 1) <= 1e-5);
         }
       }
+    }
+  }
+}
+
+TEST_CASE("a query's bits are its own, at the beginning of its window and behind it",
+          "[attention][isa]") {
+  for (const Isa isa : supported_isas()) {
+    INFO(isa_name(isa));
+    const Data data(8, 604, 4, 2, 16);
+    std::vector<float> together, alone;
+    AttentionArgs<float> a = data.args(together, 604);
+    a.causal = true;
+    a.window = 600;
+    std::vector<float> memory = scratch_for(isa, 1, a);
+    a.scratch = aligned(memory);
+    attention(isa, serial_workers(), a);
+    for (index_t i = 0; i < 8; ++i) {  // sees 597 + i keys, if they are no more than 600
+      AttentionArgs<float> one = data.args(alone, 597 + i);
+      one.causal = true;
+      one.window = 600;
+      one.scratch = aligned(memory);
+      one.q_len = 1;
+      one.q.data += i * one.q.row_stride;
+      attention(isa, serial_workers(), one);
+      CHECK(std::equal(alone.begin(), alone.begin() + 4 * 16,
+                       together.begin() + static_cast<std::ptrdiff_t>(i * 4 * 16)));
     }
   }
 }
