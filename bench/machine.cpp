@@ -1,12 +1,10 @@
 #include "bench/machine.hpp"
 
 #include "bench/machine_levels.hpp"
-#include "bench/report.hpp"
+#include "bench/machine_rate.hpp"
 #include "kernels/dispatch.hpp"
-#include "kernels/workers.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <map>
 #include <utility>
@@ -15,30 +13,6 @@ namespace attn::bench {
 namespace {
 
 using kernels::Isa;
-
-double seconds_of(auto&& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// Units a second of work(thread, repeats), which does `units` on every thread each time: the best
-// of seven runs of some 5 ms each, since whatever disturbs a run only makes it slower.
-template <class Work>
-double best_rate(int threads, double units, Work work) {
-  kernels::Workers& pool = workers(threads);
-  const auto run = [&](kernels::index_t repeats) {
-    return seconds_of([&] {
-      kernels::parallel_for(pool, threads,
-                            [&](kernels::index_t thread, int) { work(thread, repeats); });
-    });
-  };
-  kernels::index_t repeats = 1;
-  while (run(repeats) < 5e-3) repeats *= 2;
-  double best = run(repeats);
-  for (int i = 0; i < 6; ++i) best = std::min(best, run(repeats));
-  return units * threads * static_cast<double>(repeats) / best;
-}
 
 // The baseline of x86-64 has no fused operation, and four lanes.
 float arithmetic_loop_baseline(index_t steps, float factor) {

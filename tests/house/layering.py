@@ -15,7 +15,7 @@ MAY_INCLUDE = {
     "models": ("models", "runtime", "kernels"),
     "tools": ("tools", "models", "runtime", "kernels"),
     "bindings": ("bindings", "models", "runtime", "kernels"),
-    "bench": ("bench", "models", "runtime", "kernels"),
+    "bench": ("bench", "tools", "models", "runtime", "kernels"),
     # a room's tests see what the room sees, and what tests share
     "tests/kernels": ("tests/kernels", "tests/support", "kernels"),
     "tests/runtime": ("tests/runtime", "tests/support", "runtime", "kernels"),
@@ -42,7 +42,7 @@ LIBRARIES = (
     (r"cblas", ("bench/",)),
     (r"benchmark/", ("bench/",)),
     (r"catch2/", ("tests/",)),
-    (r"CLI/", ("tools/",)),
+    (r"CLI/", ("tools/", "bench/")),
     (r"(cairo|ft2build|freetype|zlib)", ("tools/",)),
     (r"utf8proc", ("models/",)),
     (r"(nlohmann|fmt|xxh)", ("runtime/", "models/", "tools/", "bindings/", "bench/", "tests/")),
