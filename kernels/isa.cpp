@@ -47,6 +47,11 @@ bool isa_supported(Isa isa) noexcept {
   return false;
 }
 
+bool has_dot_products(Isa isa) noexcept {
+  return isa >= Isa::avx512 && __builtin_cpu_supports("avx512vnni") &&
+         __builtin_cpu_supports("avx512bf16");
+}
+
 std::span<const Isa> supported_isas() noexcept {
   // every level contains the ones below it
   std::size_t count = 1;

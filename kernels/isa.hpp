@@ -20,6 +20,9 @@ inline constexpr int isa_count = 3;
 /// All the levels this machine can run, lowest first; never empty.
 [[nodiscard]] std::span<const Isa> supported_isas() noexcept;
 
+/// Does the level have dot products of bytes (VNNI) and of bfloat16 here? Thread-safe.
+[[nodiscard]] bool has_dot_products(Isa isa) noexcept;
+
 /// A level, and one clause that says why it was taken ("best of this CPU", "ATTN_ISA=avx2").
 struct IsaChoice {
   Isa isa;

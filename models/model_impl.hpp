@@ -41,6 +41,8 @@ class Model::Impl {
     const int threads = options.threads == 0 ? kernels::default_threads() : options.threads;
     workers = kernels::make_workers(threads);
     session_options.workers = workers.get();
+    session_options.packs = std::make_shared<runtime::Packs>();
+    weights.tell_mapped(*session_options.packs);
     metadata.set("attn.architecture", name);
     if (metadata.has("attn.vocab")) {
       vocabulary = models::Vocabulary(metadata.strings("attn.vocab"));

@@ -71,6 +71,7 @@ std::size_t Weights::Tensor::bytes() const {
 Weights Weights::from_source(const Source& source, std::span<const WeightSpec> specs) {
   Weights weights;
   weights.file_ = source.keep_alive;
+  weights.mapped_ = source.mapped;
   std::map<std::string_view, const TensorEntry*> entries;
   for (const TensorEntry& entry : source.tensors) entries[entry.name] = &entry;
   for (const WeightSpec& spec : specs) {
@@ -135,6 +136,13 @@ std::size_t Weights::bytes() const {
   std::size_t sum = 0;
   for (const auto& [name, tensor] : tensors_) sum += tensor.bytes();
   return sum;
+}
+
+void Weights::tell_mapped(runtime::Packs& packs) const {
+  if (!mapped_) return;
+  for (const auto& [name, tensor] : tensors_) {
+    if (tensor.own.empty()) packs.mapped(tensor.data, tensor.bytes());
+  }
 }
 
 std::vector<runtime::Binding> Weights::bindings(const runtime::Graph& graph) const {

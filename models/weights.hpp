@@ -47,12 +47,15 @@ class Weights {
   }
   [[nodiscard]] std::size_t elements() const;
   [[nodiscard]] std::size_t bytes() const;
+  /// Names the tensors that stand in a mapped file.
+  void tell_mapped(runtime::Packs& packs) const;
   /// What a session on `graph` needs to find its weights.
   [[nodiscard]] std::vector<runtime::Binding> bindings(const runtime::Graph& graph) const;
 
  private:
   std::map<std::string, Tensor, std::less<>> tensors_;
   std::shared_ptr<const void> file_;
+  bool mapped_ = false;
 };
 
 }  // namespace attn::models

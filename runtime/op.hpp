@@ -3,6 +3,7 @@
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 #include "runtime/graph.hpp"
+#include "runtime/packs.hpp"
 
 #include <memory>
 #include <span>
@@ -76,8 +77,8 @@ class Kernel {
 };
 
 /// How exactly products with weights are computed: f32 throughout, or products of numbers rounded
-/// to bfloat16, summed in f32; automatic: f32 for f32 weights, bf16 for 16-bit and quantized ones
-/// where it is faster.
+/// to bfloat16, summed in f32; automatic: f32 for f32 weights, bf16 for 16-bit and quantized ones.
+/// Up to eight rows, as in a decode step, keep 16 bits of each block of 32 activations instead.
 enum class Precision { automatic, f32, bf16 };
 
 struct BindContext {
@@ -87,6 +88,7 @@ struct BindContext {
   Precision precision;
   /// Is input i a weight or constant that nothing in this session writes?
   std::span<const bool> constant;
+  std::shared_ptr<Packs> packs;  ///< never null
 
   [[nodiscard]] DType dtype(std::size_t input) const {
     return graph.value(node.inputs[input]).dtype;

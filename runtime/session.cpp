@@ -87,6 +87,7 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
       data_(graph.values().size()),
       tensors_(graph.values().size()) {
   if (options_.workers == nullptr) options_.workers = &kernels::serial_workers();
+  if (!options_.packs) options_.packs = std::make_shared<Packs>();
   if (options_.bounds.size() != graph.symbols().size()) {
     throw Error(ErrorKind::invalid, "session: " + std::to_string(graph.symbols().size()) +
                                         " symbols need as many bounds, not " +
@@ -159,8 +160,9 @@ void Session::bind_kernels() {
       const Role role = graph_->value(storage).role;
       constant[i] = (role == Role::weight || role == Role::constant) && !written[slot(storage)];
     }
-    step.kernel = node.op->bind({*graph_, node, options_.isa, options_.precision,
-                                 std::span<const bool>(constant.get(), node.inputs.size())});
+    step.kernel =
+        node.op->bind({*graph_, node, options_.isa, options_.precision,
+                       std::span<const bool>(constant.get(), node.inputs.size()), options_.packs});
   }
 }
 

@@ -4,6 +4,7 @@
 #include "kernels/workers.hpp"
 #include "runtime/graph.hpp"
 #include "runtime/op.hpp"
+#include "runtime/packs.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -28,6 +29,8 @@ struct SessionOptions {
   std::vector<std::int64_t> bounds;
   bool profile = false;  ///< time every node
   Precision precision = Precision::automatic;
+  /// Where packed weights are kept; null: with the session.
+  std::shared_ptr<Packs> packs = nullptr;
   /// Bytes that arena and states may take together; 0: no limit.
   std::size_t memory_limit = 0;
 };

@@ -2,8 +2,6 @@
 
 #include "kernels/matmul/matmul_levels.hpp"
 
-#include <bit>
-#include <cstdint>
 #include <type_traits>
 
 namespace attn::kernels {
@@ -19,20 +17,10 @@ const MatmulImpl reference{
 
 }  // namespace
 
-void round_to_bfloat(index_t n, float* x) {
-  for (index_t i = 0; i < n; ++i) {
-    auto bits = std::bit_cast<std::uint32_t>(x[i]);
-    const std::uint32_t rounded = (bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U;
-    // a NaN whose high half would round up to infinity or zero keeps its bits
-    bits = (bits & 0x7fffffffU) > 0x7f800000U ? bits : rounded;
-    x[i] = std::bit_cast<float>(bits);
-  }
-}
-
 std::span<const MatmulImpl> matmul_table() noexcept {
   // oneDNN after ours, which is as fast at every shape measured (bench/kernels/matmul_bench.cpp)
-  static const MatmulImpl table[] = {matmul_streamed, matmul_small, matmul_packed, matmul_onednn,
-                                     reference};
+  static const MatmulImpl table[] = {matmul_tiled,  matmul_streamed, matmul_small,
+                                     matmul_packed, matmul_onednn,   reference};
   return table;
 }
 
@@ -59,7 +47,8 @@ void matmul(Isa isa, Workers& workers, const MatmulArgs<T>& args) {
                                 args.b.col_stride != 1,
                                 args.packed_b != nullptr,
                                 false,
-                                args.stored.data != nullptr};
+                                args.stored.data != nullptr || args.stored.tiles != nullptr,
+                                args.stored.tiles != nullptr};
     choose_matmul(problem, isa).run(isa, workers, args);
   } else {
     scalar::matmul(workers, args);

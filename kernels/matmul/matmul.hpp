@@ -21,13 +21,13 @@ struct MatrixView {
 };
 
 /// B as a model's file stores it: Bᵀ [n, k] in rows of `type` (k a whole number of its blocks),
-/// without gaps and of any alignment. It is read where it stands.
+/// without gaps and of any alignment, read where it stands; or the same as tiles
+/// (kernels/tiles/tiles.hpp), whose products are not f32-grade: A has 16 bits a block of 32 for
+/// m ≤ 8, and above that both operands may be rounded to bfloat16, with sums in f32.
 struct StoredWeights {
   const void* data = nullptr;
   WeightType type = WeightType::f32;
-  /// Round A and B to bfloat16 before they are multiplied (products of those are exact in float32)
-  /// where m > 8; the rows of a decode step stay f32.
-  bool bf16 = false;
+  const void* tiles = nullptr;  ///< data is then not read
 };
 
 /// C[b] = act(alpha · A[b] · B[b] + bias) (+ C[b] where `accumulate`), for b < batch.
@@ -45,8 +45,8 @@ struct MatmulArgs {
   bool accumulate = false;
   const T* bias = nullptr;  ///< [n] or null
   std::optional<Unary> activation;
-  /// B as stored weights; data null: b or packed_b are read. With batch 1 and a contiguous A
-  /// (col_stride 1).
+  /// B as stored weights; data and tiles null: b or packed_b are read. With batch 1, and
+  /// accumulate only with tiles and m > 8.
   StoredWeights stored;
   /// B as matmul_pack wrote it for this level and implementation, or null. b is then not read.
   const void* packed_b = nullptr;
@@ -62,6 +62,7 @@ struct MatmulProblem {
   bool b_constant = false;  ///< B is a weight: it may be packed once and used many times
   bool f64 = false;
   bool stored = false;  ///< B is StoredWeights
+  bool tiled = false;   ///< and those are tiles
 };
 
 /// A row of the implementation table, best first, the reference last.
@@ -85,7 +86,7 @@ struct MatmulImpl {
 
 /// float: chooses by the table and runs; the caller has provided scratch for that row. double: the
 /// reference. Error bound (float): |c − exact| ≤ (k + 8) · 2⁻²⁴ · (|alpha| Σ|a||b| + |bias| + |c|)
-/// per element before an activation; exact on small integers.
+/// per element before an activation; exact on small integers. For tiles see StoredWeights.
 template <class T>
 void matmul(Isa isa, Workers& workers, const MatmulArgs<T>& args);
 

@@ -9,7 +9,7 @@ namespace attn::kernels {
 
 /// Columns of a panel of packed B at a level: two vectors. The packed form of B [k, n] is
 /// ceil(n / columns) panels of [k, columns], zeros where the last one exceeds n.
-constexpr index_t panel_columns(Isa isa) { return isa == Isa::avx512 ? 32 : 16; }
+constexpr index_t panel_columns(Isa isa) { return isa >= Isa::avx512 ? 32 : 16; }
 
 /// Rows of a transposed A that are gathered together: three lines, so that few are read in part;
 /// whole register tiles at every level.
@@ -57,9 +57,6 @@ struct StreamArgs {
 
 using MatmulStream = void (*)(const StreamArgs& args);
 
-/// Rounds to bfloat16, to nearest even, and back: x[i], i < n, in place. NaN stays NaN.
-void round_to_bfloat(index_t n, float* x);
-
 namespace scalar {
 template <class T>
 void matmul(Workers& workers, const MatmulArgs<T>& args);
@@ -81,6 +78,6 @@ void matmul_activate(Isa isa, Unary activation, index_t rows, index_t columns, f
                      index_t from_row, float* to, index_t to_row, bool add);
 
 /// The rows of the table that have a file of their own.
-extern const MatmulImpl matmul_streamed, matmul_small, matmul_packed, matmul_onednn;
+extern const MatmulImpl matmul_tiled, matmul_streamed, matmul_small, matmul_packed, matmul_onednn;
 
 }  // namespace attn::kernels

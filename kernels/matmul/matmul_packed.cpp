@@ -2,6 +2,7 @@
 
 #include "kernels/dispatch.hpp"
 #include "kernels/matmul/matmul_levels.hpp"
+#include "kernels/tiles/tiles_levels.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -42,9 +43,8 @@ bool reads_in_place(const MatmulArgs<float>& p) {
 struct Cut {
   index_t rows, columns, k;       // of one block
   index_t row_cuts, column_cuts;  // blocks of C
-  // of one worker's scratch; decoded: of stored weights a block as floats, not yet in panels, and A
-  // rounded
-  index_t panels_bytes, a_bytes, tile_bytes, decoded_bytes, rounded_bytes, bytes;
+  // of one worker's scratch; decoded: of stored weights a block as floats, not yet in panels
+  index_t panels_bytes, a_bytes, tile_bytes, decoded_bytes, bytes;
 };
 
 constexpr index_t header_bytes = 64;  // which block of B the worker's scratch holds
@@ -59,15 +59,14 @@ Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa, bool stored)
                            std::min(ceil_div(fewest_chunks, others), ceil_div(m, fewest_rows(k)))});
   cut.rows = ceil_div(m, cut.row_cuts);
   cut.k = std::min(k, k_block);
-  cut.panels_bytes = round_up(cut.columns * cut.k * static_cast<index_t>(sizeof(float)), 64);
+  cut.panels_bytes = round_up(
+      cut.columns * round_up(cut.k, tile_columns) * static_cast<index_t>(sizeof(float)), 64);
   cut.tile_bytes = round_up(cut.rows * cut.columns * static_cast<index_t>(sizeof(float)), 64);
   cut.a_bytes = round_up(gathered_rows * cut.k * static_cast<index_t>(sizeof(float)), 64);
   if (stored) {
     cut.decoded_bytes = cut.panels_bytes;
-    cut.rounded_bytes = round_up(cut.rows * cut.k * static_cast<index_t>(sizeof(float)), 64);
   }
-  cut.bytes = header_bytes + cut.panels_bytes + cut.a_bytes + cut.tile_bytes + cut.decoded_bytes +
-              cut.rounded_bytes;
+  cut.bytes = header_bytes + cut.panels_bytes + cut.a_bytes + cut.tile_bytes + cut.decoded_bytes;
   return cut;
 }
 
@@ -87,8 +86,7 @@ std::size_t scratch_bytes(const MatmulProblem& p, Isa isa, int workers) {
     const auto floats = [](index_t count) {
       return round_up(count * static_cast<index_t>(sizeof(float)), 64);
     };
-    return cut.bytes - cut.tile_bytes - cut.rounded_bytes + floats(rows * cut.columns) +
-           (p.stored ? floats(rows * cut.k) : 0);
+    return cut.bytes - cut.tile_bytes + floats(rows * cut.columns);
   };
   return static_cast<std::size_t>(std::max(room(p.k), room(std::min(p.k, k_block / 2))) * workers);
 }
@@ -144,7 +142,9 @@ struct Run {
     do {
       block.k = std::min(k_block, p.k - k);
       block.a = p.a.data + entry * p.batch_stride_a + i * p.a.row_stride + k * p.a.col_stride;
-      if (p.stored.data != nullptr) {
+      if (p.stored.tiles != nullptr) {
+        place_tiles(block, j, k, own);
+      } else if (p.stored.data != nullptr) {
         place_stored(block, j, k, own);
       } else {
         place_b(block, entry, j, k, own);
@@ -192,7 +192,32 @@ struct Run {
     block.b_panel = block.k * panel;
   }
 
-  // Rows of stored weights become floats and then panels; where asked, both operands are rounded.
+  // Tiles become panels as they are: both hold rows side by side.
+  void place_tiles(MatmulBlock& block, index_t j, index_t k, char* own) const {
+    const WeightType type = tiled_type(p.stored.type);
+    const index_t bytes = tile_band_bytes(type, p.k), panel = panel_columns(isa);
+    const index_t depth = round_up(block.k, tile_columns);
+    const auto* const bands =
+        static_cast<const unsigned char*>(p.stored.tiles) + j / tile_rows * bytes;
+    const unsigned char* const from = bands + k;  // stands for the block: no other has this address
+    auto* const panels = reinterpret_cast<float*>(own + header_bytes);
+    const unsigned char* held = nullptr;
+    std::memcpy(&held, own, sizeof held);
+    if (held != from) {
+      const auto decode =
+          at_level<DecodeBand>(isa, avx2::decode_band, avx2::decode_band, avx512::decode_band);
+      for (index_t c = 0; c < block.columns; c += tile_rows) {
+        decode(type, bands + c / tile_rows * bytes, k, depth,
+               panels + c / panel * depth * panel + c % panel, panel);
+      }
+      std::memcpy(own, &from, sizeof from);
+    }
+    block.b = panels;
+    block.b_row = panel;
+    block.b_panel = depth * panel;
+  }
+
+  // Rows of stored weights become floats and then panels.
   void place_stored(MatmulBlock& block, index_t j, index_t k, char* own) const {
     const index_t bytes = row_bytes(p.stored.type, p.k);
     const auto* const from =
@@ -206,18 +231,8 @@ struct Run {
       for (index_t c = 0; c < block.columns; ++c) {
         dequantize(isa, p.stored.type, block.k, from + c * bytes, decoded + c * block.k);
       }
-      if (p.stored.bf16) round_to_bfloat(block.columns * block.k, decoded);
       pack_panels(isa, block.k, block.columns, {decoded, 1, block.k}, panels);
       std::memcpy(own, &from, sizeof from);
-    }
-    if (p.stored.bf16) {
-      auto* const rounded = reinterpret_cast<float*>(after + cut.decoded_bytes);
-      for (index_t r = 0; r < block.rows; ++r) {
-        std::copy_n(block.a + r * block.a_row, block.k, rounded + r * block.k);
-      }
-      round_to_bfloat(block.rows * block.k, rounded);
-      block.a = rounded;
-      block.a_row = block.k;
     }
     block.b = panels;
     block.b_row = panel_columns(isa);
@@ -234,7 +249,9 @@ struct Run {
 void run(Isa isa, Workers& workers, const MatmulArgs<float>& args) {
   if (args.m <= 0 || args.n <= 0 || args.batch <= 0) return;
   const Run run{
-      args, isa, cut_of(args.m, args.n, args.k, args.batch, isa, args.stored.data != nullptr),
+      args, isa,
+      cut_of(args.m, args.n, args.k, args.batch, isa,
+             args.stored.data != nullptr || args.stored.tiles != nullptr),
       at_level<MatmulBlockRun>(isa, avx2::matmul_block, avx2::matmul_block, avx512::matmul_block),
       reads_in_place(args)};
   for (int worker = 0; worker < workers.size(); ++worker) {

@@ -35,7 +35,6 @@ void row_piece(const MatmulArgs<T>& p, const T* a, const T* b, T* c, const T* bi
 // Stored weights are decoded a row at a time.
 void stored_matmul(Workers& workers, const MatmulArgs<float>& p) {
   const index_t bytes = row_bytes(p.stored.type, p.k);
-  const bool rounded = p.stored.bf16 && p.m > 8;
   parallel_for(workers, ceil_div(p.n, width), [&](index_t chunk, int) {
     std::array<float, piece> w{};
     for (index_t j = chunk * width; j < std::min(p.n, (chunk + 1) * width); ++j) {
@@ -43,15 +42,12 @@ void stored_matmul(Workers& workers, const MatmulArgs<float>& p) {
       for (index_t k = 0; k < p.k; k += piece) {
         const index_t count = std::min(piece, p.k - k);
         dequantize(Isa::scalar, p.stored.type, count, row + row_bytes(p.stored.type, k), w.data());
-        if (rounded) round_to_bfloat(count, w.data());
         for (index_t i = 0; i < p.m; ++i) {
-          const float* const a = p.a.data + i * p.a.row_stride + k;
+          const float* const a = p.a.data + i * p.a.row_stride + k * p.a.col_stride;
           float& c = p.c[i * p.stride_c + j];
           float sum = k == 0 ? 0 : c;
           for (index_t l = 0; l < count; ++l) {
-            float x = a[l];
-            if (rounded) round_to_bfloat(1, &x);
-            sum += x * w[static_cast<std::size_t>(l)];
+            sum += a[l * p.a.col_stride] * w[static_cast<std::size_t>(l)];
           }
           c = sum;
         }

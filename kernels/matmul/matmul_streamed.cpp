@@ -16,7 +16,8 @@ constexpr index_t most_rows = 8;
 constexpr index_t grain = index_t{16} * 1024;
 
 const char* declines(const MatmulProblem& p, Isa isa) {
-  if (!p.stored) return "no stored weights";
+  if (!p.stored || p.tiled) return "no stored rows of weights";
+  if (p.a_transposed) return "A is transposed";
   if (isa == Isa::scalar) return "needs AVX2";
   if (p.m > most_rows) return "more than 8 rows";
   return nullptr;

@@ -5,7 +5,9 @@
 
 namespace attn::models {
 
-Source open_source(const std::filesystem::path& path, bool verify) {
+namespace {
+
+Source source_at(const std::filesystem::path& path, bool verify) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return source_of_folder(path, verify);
   // four bytes say whether it is a GGUF file; a FIFO is not waited for, the readers refuse it
@@ -17,6 +19,14 @@ Source open_source(const std::filesystem::path& path, bool verify) {
     return source_of(runtime::Gguf::open(path));
   }
   return source_of(runtime::Safetensors::open(path), verify);
+}
+
+}  // namespace
+
+Source open_source(const std::filesystem::path& path, bool verify) {
+  Source source = source_at(path, verify);
+  source.mapped = true;
+  return source;
 }
 
 Source source_from_memory(std::span<const std::byte> bytes, const std::string& name, bool verify) {

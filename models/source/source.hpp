@@ -25,6 +25,7 @@ struct Source {
   /// The file is not ours: tensors that the architecture does not have are left alone.
   bool foreign = false;
   std::shared_ptr<const void> keep_alive;  ///< the mapped files
+  bool mapped = false;                     ///< the tensors are views of mapped files
 };
 
 /// Opens a model.bin, a GGUF file or a folder in the Hugging Face layout, told apart by their

@@ -1,6 +1,7 @@
 #include "kernels/matmul/matmul.hpp"
 
 #include "attn/error.hpp"
+#include "kernels/tiles/tiles.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
@@ -14,6 +15,9 @@
 
 namespace attn::runtime {
 namespace {
+
+// What stands for tiles among the orders that weights are packed in.
+constexpr char tiles_kind = 0;
 
 // a [batch, m, k] with b [batch, k, n]; otherwise b is one matrix and a's outer dimensions are
 // rows.
@@ -68,19 +72,6 @@ kernels::MatrixView<T> matrix(const TensorView& t, bool transposed) {
   return view;
 }
 
-// B packed for one row of the table, 64-byte aligned.
-struct Packed {
-  const kernels::MatmulImpl* impl = nullptr;
-  std::vector<std::byte> bytes;
-
-  [[nodiscard]] std::byte* data() {
-    constexpr std::uintptr_t alignment = 64;  // a cache line, and an AVX-512 register
-    if (bytes.empty()) return nullptr;
-    const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
-    return bytes.data() + (alignment - address % alignment) % alignment;
-  }
-};
-
 template <class T>
 class MatmulKernel final : public Kernel {
  public:
@@ -89,9 +80,10 @@ class MatmulKernel final : public Kernel {
         attributes_(c.attributes<MatmulAttributes>()),
         pairwise_(pairwise(c.graph.value(c.node.inputs[0]).shape.rank(),
                            c.graph.value(c.node.inputs[1]).shape.rank(), attributes_)),
-        stored_(stored_b(c, pairwise_)),
-        bf16_(c.precision == Precision::bf16),
-        constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>) {}
+        stored_(storage_only(c.dtype(1))),
+        tiled_(tiled_b(c, pairwise_)),
+        constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>),
+        packs_(c.packs) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& largest, int workers) const override {
     std::size_t bytes = 0;
@@ -107,15 +99,25 @@ class MatmulKernel final : public Kernel {
 
   void prepare(const Operands& operands) override {
     args_ = arguments(operands);
+    b_data_ = operands.inputs[1].data;
+    type_ = args_.stored.type;
     if constexpr (std::is_same_v<T, float>) {
       const kernels::MatmulProblem problem = problem_of(args_);
       impl_ = &kernels::choose_matmul(problem, isa_);
-      if (constant_b_) args_.packed_b = packed(problem);
+      if (tiled_) {
+        pack_ = packs_->find(b_data_, &tiles_kind, tiles_bytes());
+        args_.stored.tiles = pack_->data();
+      } else if (constant_b_) {
+        const std::size_t bytes = impl_->packed_bytes(problem, isa_);
+        pack_ = bytes > 0 ? packs_->find(b_data_, impl_->name, bytes) : nullptr;
+        args_.packed_b = pack_ ? pack_->data() : nullptr;
+      }
     }
   }
 
   void run(kernels::Workers& workers) override {
     if constexpr (std::is_same_v<T, float>) {
+      if (pack_) pack_->ensure([&](std::byte* to) { fill(workers, to); });
       impl_->run(isa_, workers, args_);
     } else {
       kernels::matmul(isa_, workers, args_);
@@ -125,28 +127,31 @@ class MatmulKernel final : public Kernel {
   [[nodiscard]] std::string note() const override { return impl_ == nullptr ? "" : impl_->name; }
 
  private:
-  // Weights that are decoded as they are read: those that are not floats, and floats whose products
-  // are to be rounded.
-  static bool stored_b(const BindContext& c, bool pairwise) {
+  // Weights whose products need not be f32-grade, in the order W [n, k].
+  static bool tiled_b(const BindContext& c, bool pairwise) {
     const auto& a = c.attributes<MatmulAttributes>();
-    if (storage_only(c.dtype(1))) return true;
-    return c.precision == Precision::bf16 && c.dtype(1) == DType::f32 && c.constant[1] &&
-           a.transpose_b && !a.transpose_a && !a.flatten && !pairwise;
+    const auto type = weight_type(c.dtype(1));
+    if (c.isa == kernels::Isa::scalar || c.precision == Precision::f32 || !c.constant[1] || !type ||
+        pairwise || !a.transpose_b || a.transpose_a || a.flatten || c.dtype(0) != DType::f32) {
+      return false;
+    }
+    return kernels::tileable(*type, c.precision == Precision::bf16);
   }
 
-  // Weights stand still for the life of a session, so each implementation packs them once.
-  const void* packed(const kernels::MatmulProblem& problem) {
-    for (Packed& existing : packed_) {
-      if (existing.impl == impl_) return existing.data();
+  [[nodiscard]] std::size_t tiles_bytes() const {
+    return static_cast<std::size_t>(kernels::tiled_bytes(type_, args_.n, args_.k));
+  }
+
+  // Weights stand still for the life of a session.
+  void fill(kernels::Workers& workers, std::byte* to) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (!tiled_) return impl_->pack(problem_of(args_), isa_, args_.b, to);
+      const kernels::index_t band = kernels::tile_band_bytes(type_, args_.k);
+      kernels::parallel_for(
+          workers, kernels::ceil_div(args_.n, kernels::tile_rows), [&](kernels::index_t i, int) {
+            kernels::write_tiles(type_, args_.n, args_.k, b_data_, i, to + i * band);
+          });
     }
-    const std::size_t bytes = impl_->packed_bytes(problem, isa_);
-    Packed fresh{impl_, {}};
-    if (bytes > 0) {
-      fresh.bytes.resize(bytes + 64);
-      if constexpr (std::is_same_v<T, float>) impl_->pack(problem, isa_, args_.b, fresh.data());
-    }
-    packed_.push_back(std::move(fresh));
-    return packed_.back().data();
   }
 
   [[nodiscard]] kernels::MatmulArgs<T> arguments(const Operands& o) const {
@@ -167,8 +172,8 @@ class MatmulKernel final : public Kernel {
       return args;
     }
     args.a = matrix<T>(a, attributes_.transpose_a);
-    if (stored_) {
-      args.stored = {b.data, *weight_type(b.dtype), bf16_};
+    if (stored_ || tiled_) {
+      args.stored = {b.data, *weight_type(b.dtype), nullptr};
     } else {
       args.b = matrix<T>(b, attributes_.transpose_b);
     }
@@ -192,15 +197,19 @@ class MatmulKernel final : public Kernel {
             .b_transposed = args.b.col_stride != 1,
             .b_constant = constant_b_,
             .f64 = std::is_same_v<T, double>,
-            .stored = stored_};
+            .stored = stored_ || tiled_,
+            .tiled = tiled_};
   }
 
   kernels::Isa isa_;
   MatmulAttributes attributes_;
-  bool pairwise_, stored_, bf16_, constant_b_;
+  bool pairwise_, stored_, tiled_, constant_b_;
+  std::shared_ptr<Packs> packs_;
+  std::shared_ptr<Packs::Pack> pack_;  // of what runs now, if it reads packed weights
+  const void* b_data_ = nullptr;
+  kernels::WeightType type_ = kernels::WeightType::f32;  // of stored weights
   kernels::MatmulArgs<T> args_;
   const kernels::MatmulImpl* impl_ = nullptr;
-  std::vector<Packed> packed_;
 };
 
 // C = α A B, so with G the gradient of C: dA = α G Bᵀ and dB = α Aᵀ G, each transposed where its
