@@ -20,9 +20,11 @@ bool has(std::span<const WeightSpec> specs, const std::string& name) {
 }
 
 // Where keys and values of a run come together with those before.
+enum class Cached { nowhere, in_one, in_slots };
 struct Cache {
-  bool used = false;
-  Symbol context{}, capacity{};
+  Cached kind = Cached::nowhere;
+  Symbol context{}, slots{}, capacity{};
+  ValueId runs = ValueId::none;
 };
 
 class Builder {
@@ -30,22 +32,32 @@ class Builder {
   Builder(Graph& graph, const DecoderConfig& config, std::span<const WeightSpec> specs)
       : graph_(graph), config_(config), specs_(specs) {}
 
-  DecoderGraph build(bool cached) {
+  DecoderGraph build(Cached kind) {
     DecoderGraph out;
     const Symbol tokens = graph_.symbol("tokens");
-    Cache cache;
+    cache_.kind = kind;
     Dim wanted = tokens;
-    if (cached) {
-      cache = {true, graph_.symbol("context"), graph_.symbol("capacity")};
+    if (kind == Cached::in_one) {
+      cache_.context = graph_.symbol("context");
+      cache_.capacity = graph_.symbol("capacity");
       wanted = graph_.symbol("wanted");
+    }
+    if (kind == Cached::in_slots) {
+      const Symbol runs = graph_.symbol("runs");
+      cache_.slots = graph_.symbol("slots");
+      cache_.capacity = graph_.symbol("capacity");
+      wanted = graph_.symbol("wanted");
+      out.runs = cache_.runs = graph_.input("runs", DType::i32, Shape{runs, 4});
+      out.rows = graph_.input("rows", DType::i32, Shape{wanted});
     }
     out.tokens = graph_.input("tokens", DType::i32, Shape{tokens});
     out.positions = graph_.input("positions", DType::i32, Shape{tokens});
     const ValueId embedding = declare(graph_, specs_, embedding_name);
     table_ = rope_table(graph_, out.positions, config_.rope_frequencies, config_.rope_layout);
     ValueId x = gather(graph_, embedding, out.tokens);
-    for (int l = 0; l < config_.layers; ++l) x = layer(l, x, cache, out);
-    if (cached) x = last(graph_, x, 0, wanted);
+    for (int l = 0; l < config_.layers; ++l) x = layer(l, x, out);
+    if (kind == Cached::in_one) x = last(graph_, x, 0, wanted);
+    if (kind == Cached::in_slots) x = gather(graph_, x, out.rows);
     x = rms_norm(graph_, x, declare(graph_, specs_, "model.norm.weight"), config_.eps);
     const ValueId head = has(specs_, head_name) ? declare(graph_, specs_, head_name) : embedding;
     out.logits = linear(graph_, x, head);
@@ -59,14 +71,32 @@ class Builder {
                   has(specs_, bias) ? declare(graph_, specs_, bias) : ValueId::none);
   }
 
-  ValueId cached(ValueId rows, const std::string& name, const Cache& cache) {
-    if (!cache.used) return rows;
+  ValueId cached(ValueId rows, const std::string& name) {
+    if (cache_.kind == Cached::nowhere) return rows;
     const std::int64_t width = std::int64_t{config_.kv_heads} * config_.head_dim;
-    const ValueId state = graph_.state(name, DType::f32, Shape{cache.capacity, width});
-    return append(graph_, state, rows, cache.context);
+    if (cache_.kind == Cached::in_slots) {
+      const Shape shape{cache_.slots, cache_.capacity, width};
+      return append_runs(graph_, graph_.state(name, DType::f32, shape), rows, cache_.runs);
+    }
+    const ValueId state = graph_.state(name, DType::f32, Shape{cache_.capacity, width});
+    return append(graph_, state, rows, cache_.context);
   }
 
-  ValueId layer(int number, ValueId x, const Cache& cache, DecoderGraph& out) {
+  ValueId attend(ValueId q, ValueId k, ValueId v, DecoderGraph& out) {
+    AttentionAttributes attributes;
+    attributes.heads = config_.heads;
+    attributes.kv_heads = config_.kv_heads;
+    attributes.causal = true;
+    attributes.window = config_.window;
+    if (cache_.kind == Cached::in_slots) {
+      return attention_runs(graph_, q, k, v, cache_.runs, attributes);
+    }
+    const AttentionValues attended = attention(graph_, q, k, v, attributes);
+    out.attention.push_back(attended.weights);
+    return attended.output;
+  }
+
+  ValueId layer(int number, ValueId x, DecoderGraph& out) {
     const std::string name = layer_name(number);
     const auto norm = [&](ValueId value, const char* which) {
       return rms_norm(graph_, value, declare(graph_, specs_, name + which), config_.eps);
@@ -77,15 +107,8 @@ class Builder {
     const ValueId q = rope(graph_, project(h, name + "self_attn.q_proj"), table_, turned_q);
     const ValueId k = rope(graph_, project(h, name + "self_attn.k_proj"), table_, turned_k);
     const ValueId v = project(h, name + "self_attn.v_proj");
-    AttentionAttributes attributes;
-    attributes.heads = config_.heads;
-    attributes.kv_heads = config_.kv_heads;
-    attributes.causal = true;
-    attributes.window = config_.window;
-    const AttentionValues attended = attention(graph_, q, cached(k, name + "keys", cache),
-                                               cached(v, name + "values", cache), attributes);
-    out.attention.push_back(attended.weights);
-    x = add(graph_, project(attended.output, name + "self_attn.o_proj"), x);
+    const ValueId attended = attend(q, cached(k, name + "keys"), cached(v, name + "values"), out);
+    x = add(graph_, project(attended, name + "self_attn.o_proj"), x);
     h = norm(x, "post_attention_layernorm.weight");
     const ValueId gated =
         gated_silu(graph_, project(h, name + "mlp.gate_proj"), project(h, name + "mlp.up_proj"));
@@ -96,6 +119,7 @@ class Builder {
   const DecoderConfig& config_;
   std::span<const WeightSpec> specs_;
   ValueId table_ = ValueId::none;
+  Cache cache_;
 };
 
 }  // namespace
@@ -135,13 +159,18 @@ std::vector<WeightSpec> decoder_weights(const DecoderConfig& c, const Shapes& ha
 
 DecoderGraph build_decoder(Graph& graph, const DecoderConfig& config,
                            std::span<const WeightSpec> specs) {
-  return Builder(graph, config, specs).build(true);
+  return Builder(graph, config, specs).build(Cached::in_one);
+}
+
+DecoderGraph build_batch_decoder(Graph& graph, const DecoderConfig& config,
+                                 std::span<const WeightSpec> specs) {
+  return Builder(graph, config, specs).build(Cached::in_slots);
 }
 
 void build_plain_decoder(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> specs,
                          bool /*batched*/) {
   const DecoderConfig config = decoder_config(metadata, shapes_of(specs));
-  graph.output("logits", Builder(graph, config, specs).build(false).logits);
+  graph.output("logits", Builder(graph, config, specs).build(Cached::nowhere).logits);
 }
 
 }  // namespace attn::models

@@ -19,6 +19,8 @@ struct DecoderGraph {
   runtime::ValueId positions = runtime::ValueId::none;  ///< I32 [tokens]
   runtime::ValueId logits = runtime::ValueId::none;     ///< [wanted, vocab], of the last tokens
   std::vector<runtime::ValueId> attention;  ///< by layer: [heads, tokens, context], if asked for
+  runtime::ValueId runs = runtime::ValueId::none;  ///< I32 [runs, 4], of slots only
+  runtime::ValueId rows = runtime::ValueId::none;  ///< I32 [wanted], of slots only
 };
 
 /// Builds the model (Touvron et al. 2023; grouped queries: Ainslie et al. 2023) with its symbols in
@@ -31,6 +33,16 @@ struct DecoderGraph {
 /// [context − tokens, context).
 [[nodiscard]] DecoderGraph build_decoder(runtime::Graph& graph, const DecoderConfig& config,
                                          std::span<const WeightSpec> specs);
+
+/// The same for many sequences, each with a slot of the cache, with the symbols
+///   tokens    of all sequences in this run
+///   runs      of tokens that belong to one sequence, as runtime::attention_runs() takes them
+///   slots     of the cache
+///   capacity  of a slot
+///   wanted    rows whose logits are asked for, which `rows` lists
+/// Keys and values go to states [slots, capacity, kv_heads · head_dim].
+[[nodiscard]] DecoderGraph build_batch_decoder(runtime::Graph& graph, const DecoderConfig& config,
+                                               std::span<const WeightSpec> specs);
 
 /// The graph without caches, for Model::run: logits [tokens, vocab] of one text.
 void build_plain_decoder(runtime::Graph& graph, const Metadata& metadata,

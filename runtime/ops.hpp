@@ -69,6 +69,14 @@ AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
                           AttentionAttributes attributes, ValueId mask = ValueId::none,
                           ValueId sequences = ValueId::none);
 
+/// Causal attention of several sequences, whose keys and values lie in slots of a cache: q [rows,
+/// heads · d], k [slots, capacity, kv_heads · d], v [slots, capacity, kv_heads · e] → [rows, heads
+/// · e]. runs I32 [runs, 4]: first row, rows, slot, length; the rows are the last of the `length`
+/// positions of the sequence in that slot. A run throws Error(invalid) unless they follow each
+/// other through all rows and fit the cache.
+ValueId attention_runs(Graph& graph, ValueId q, ValueId k, ValueId v, ValueId runs,
+                       AttentionAttributes attributes);
+
 /// Over the last dimension of x [.., cols]; gamma, beta [cols] or none.
 ValueId layer_norm(Graph& graph, ValueId x, ValueId gamma, ValueId beta, double eps);
 ValueId rms_norm(Graph& graph, ValueId x, ValueId gamma, double eps);
@@ -112,6 +120,10 @@ ValueId rope(Graph& graph, ValueId x, ValueId table, RopeAttributes attributes);
 /// written to their end. What reads the state afterwards reads this value. A resize throws
 /// Error(invalid) where count > length.
 ValueId append(Graph& graph, ValueId state, ValueId rows, Dim length);
+
+/// `state` [slots, capacity, width] after the new rows [count, width] were written to the ends of
+/// the runs, which are as for attention_runs().
+ValueId append_runs(Graph& graph, ValueId state, ValueId rows, ValueId runs);
 
 /// table[ids]: table [vocab, cols], ids [count] (I32) → [count, cols]. A run throws Error(invalid)
 /// on an id outside the table.

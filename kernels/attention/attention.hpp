@@ -65,6 +65,26 @@ template <class T>
 void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
                          const std::int32_t* starts);
 
+/// Rows that follow each other and belong to one sequence, whose keys and values lie in a slot of a
+/// cache: the rows [first, first + rows) are the last of the sequence's `length` positions.
+struct CacheRun {
+  std::int32_t first = 0, rows = 0, slot = 0, length = 0;
+};
+
+/// Causal attention of runs of different sequences, each to its own slot's keys and values, which
+/// k and v have as batch entries; batch is 1 otherwise, q_len the rows of all, kv_len a slot's
+/// capacity; no mask, weights or log_sum_exp. A row's bits are those it has in attention() of its
+/// run alone. scratch: attention_runs_scratch_bytes().
+template <class T>
+void attention_runs(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
+                    const CacheRun* runs);
+
+/// For that many rows at most, in that many runs at most.
+[[nodiscard]] std::size_t attention_runs_scratch_bytes(Isa isa, int workers, index_t heads,
+                                                       index_t kv_heads, index_t rows, index_t runs,
+                                                       index_t capacity, index_t head_dim,
+                                                       index_t value_dim);
+
 /// Gradients of attention: recomputes the weights from q, k and log_sum_exp, so nothing of size
 /// q_len × kv_len is kept. All gradients are overwritten. dweights: gradient with respect to
 /// handed-out weights, contiguous [batch, heads, q_len, kv_len], or null.

@@ -4,6 +4,7 @@
 #include "models/language/decoder.hpp"
 #include "models/language/free_memory.hpp"
 #include "models/language/lookup.hpp"
+#include "models/language/prompts.hpp"
 #include "models/model_impl.hpp"
 
 #include <algorithm>
@@ -16,20 +17,8 @@ using models::errors_of_ours;
 
 namespace {
 
-// More room than this has to be asked for: the cache of a long-context model can be gigabytes.
-constexpr std::int64_t default_context = 4096;
-
 double seconds_since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-int checked_context(const TextInfo& text, int asked) {
-  const std::int64_t trained = text.trained_context;
-  if (asked < 0 || asked > trained) {
-    throw Error(ErrorKind::usage, "context: " + std::to_string(asked) + " is not in 1.." +
-                                      std::to_string(trained) + ", which the model was trained on");
-  }
-  return static_cast<int>(asked == 0 ? std::min(trained, default_context) : asked);
 }
 
 // log Σ exp of the logits, in float64: perplexity sums many of its differences.
@@ -46,7 +35,7 @@ class Generator::Impl {
  public:
   Impl(const Model& model, const GeneratorOptions& options)
       : model_(model.self()),
-        context_(checked_context(model_.text, options.context)),
+        context_(models::checked_context(model_.text, options.context)),
         batch_(std::min(options.batch, context_)),
         decoder_(model_.metadata, model_.specs, model_.weights, decoder_options()) {}
 
@@ -55,7 +44,7 @@ class Generator::Impl {
 
   Generation generate(std::span<const std::int32_t> given, const GenerateOptions& options) {
     Generation result;
-    result.prompt = checked_prompt(given);
+    result.prompt = models::checked_prompt(model_.text, given, context_);
     models::Answer answer(model_.tokenizer.get(), model_.text, options, context_, result);
     const auto begin = std::chrono::steady_clock::now();
     result.reused = keep_common(result.prompt);
@@ -69,7 +58,7 @@ class Generator::Impl {
 
   void logits(std::span<const std::int32_t> given,
               const std::function<void(std::int64_t, std::span<const float>)>& each) {
-    const std::vector<std::int32_t> prompt = checked_prompt(given);
+    const std::vector<std::int32_t> prompt = models::checked_prompt(model_.text, given, context_);
     rewind(0);
     all_logits(prompt, each);
   }
@@ -112,23 +101,6 @@ class Generator::Impl {
     options.session = model_.session_options;
     options.session.memory_limit = models::free_memory();
     return options;
-  }
-
-  std::vector<std::int32_t> checked_prompt(std::span<const std::int32_t> given) const {
-    std::vector<std::int32_t> prompt(given.begin(), given.end());
-    if (prompt.empty()) {
-      if (!model_.text.begin_token) {
-        throw Error(ErrorKind::usage,
-                    "the prompt is empty, and the model has no begin token to start from");
-      }
-      prompt.push_back(*model_.text.begin_token);
-    }
-    if (prompt.size() > static_cast<std::size_t>(context_)) {
-      throw Error(ErrorKind::usage, "the prompt has " + std::to_string(prompt.size()) +
-                                        " tokens, and the context room for " +
-                                        std::to_string(context_));
-    }
-    return prompt;
   }
 
   // The decoder's place is what counts: it stays true where a run was cut short.

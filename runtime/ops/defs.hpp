@@ -8,7 +8,7 @@ namespace attn::runtime {
 
 extern const OpDef matmul_op;
 extern const OpDef softmax_op, softmax_backward_op;
-extern const OpDef attention_op, attention_backward_op;
+extern const OpDef attention_op, attention_backward_op, attention_runs_op;
 extern const OpDef layer_norm_op, layer_norm_backward_op;
 extern const OpDef rms_norm_op, rms_norm_backward_op;
 extern const OpDef unary_op, unary_backward_op;
@@ -21,7 +21,7 @@ extern const OpDef gather_op, scatter_add_op;
 extern const OpDef copy_op, transpose_op, slice_op, reshape_op, pad_op;
 extern const OpDef rope_table_op, rope_op;
 extern const OpDef gated_silu_op;
-extern const OpDef append_op;
+extern const OpDef append_op, append_runs_op;
 extern const OpDef adam_op;
 
 }  // namespace attn::runtime

@@ -11,6 +11,7 @@ std::span<const OpDef* const> all_ops() noexcept {
                                     &softmax_backward_op,
                                     &attention_op,
                                     &attention_backward_op,
+                                    &attention_runs_op,
                                     &layer_norm_op,
                                     &layer_norm_backward_op,
                                     &rms_norm_op,
@@ -36,6 +37,7 @@ std::span<const OpDef* const> all_ops() noexcept {
                                     &rope_op,
                                     &gated_silu_op,
                                     &append_op,
+                                    &append_runs_op,
                                     &adam_op};
   return table;
 }

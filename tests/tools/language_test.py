@@ -101,6 +101,48 @@ class Generation(LanguageTest):
                 best = sorted(range(len(row)), key=lambda i: (-row[i], i))[:3]
                 self.assertEqual([pair[0] for pair in top], best)
 
+    def test_the_prompts_of_a_file_are_answered_as_if_each_were_alone(self):
+        asked = [
+            {"prompt": [65, 124, 111], "id": "a"},
+            {"prompt": [9, 8, 7], "max_tokens": 3},
+            {"prompt": [1] * 100, "id": 2.5},
+            {"prompt": [5], "max_tokens": 0},
+        ]
+        path = self.file("prompts.jsonl", "\n\n".join(map(json.dumps, asked)))
+        options = ("-n", 9, "--temp", 0, "--precision", "f32")
+        for parallel in (1, 2, 16):
+            out = self.run_model(LLAMA, "--batch-file", path, "--parallel", parallel, *options)
+            answers = [json.loads(line) for line in out.splitlines()]
+            self.assertEqual([a["id"] for a in answers], ["a", 1, 2.5, 3])
+            self.assertEqual([a["tokens"] for a in answers], [9, 3, 9, 0])
+            self.assertEqual({a["finish"] for a in answers}, {"length"})
+            self.assertEqual(self.timings.count("\n"), 1)
+            self.assertIn("4 prompts of 107 tokens, 21 new", self.timings)
+        self.assertEqual(self.run_model(LLAMA, "--batch-file", "-", input=b"\n"), b"")
+
+    def test_lines_that_are_no_prompts_are_named(self):
+        for parts, line in (
+            (["object"], "[1]"),
+            (["object"], "{"),
+            (["prompt"], '{"id": 1}'),
+            (["token ids"], '{"prompt": 1}'),
+            (["-1"], '{"prompt": [-1]}'),
+            (["0..255"], '{"prompt": [256]}'),
+            (["129 tokens", "128"], json.dumps({"prompt": [1] * 129})),
+            (["id"], '{"prompt": [1], "id": null}'),
+            (["max_tokens", "1.5"], '{"prompt": [1], "max_tokens": 1.5}'),
+            (["'max_token'".replace("'", '"')], '{"prompt": [1], "max_token": 3}'),
+        ):
+            path = self.file("bad.jsonl", '{"prompt": [1]}\n\n' + line + "\n")
+            self.refuses(3, ["bad.jsonl: line 3", *parts], LLAMA, "--batch-file", path)
+        path = self.file("good.jsonl", '{"prompt": [1]}')
+        self.refuses(4, ["absent"], LLAMA, "--batch-file", "absent")
+        self.refuses(2, ["--parallel 65"], LLAMA, "--batch-file", path, "--parallel", 65)
+        self.refuses(2, ["--lookup"], LLAMA, "--batch-file", path, "--lookup")
+        self.refuses(2, ["--batch-file"], LLAMA, "--tokens", "1", "--parallel", 2)
+        self.refuses(2, ["--batch-file"], LLAMA, "--batch-file", path, "--tokens", "1")
+        self.refuses(2, ["language models"], BERT, "--batch-file", path)
+
     def test_perplexity_of_too_little_is_refused(self):
         path = self.file("text", "")
         self.refuses(2, ["tokenizer"], LLAMA, "--perplexity", path)

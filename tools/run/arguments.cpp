@@ -65,6 +65,13 @@ void declare_text(CLI::App& app, Arguments& a) {
   option("--stop", a.stop, "TEXT", "Ends the answer, without appearing in it; may be repeated")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  option("--batch-file", a.batch_file, "FILE",
+         "Answer many prompts together: {\"prompt\": \"text\"} a line, optional \"id\" and "
+         "\"max_tokens\"; - for standard input. Prints a JSON object a line, in the same order")
+      ->excludes(prompt)
+      ->excludes(file)
+      ->excludes(tokens);
+  option("--parallel", a.parallel, "N", "How many of them at once, 1 to 64 (16)");
   flag("--lookup", a.lookup,
        "Guess tokens from what was written before: the same text, sooner where it repeats itself");
   flag("--chat", a.chat, "One question with -p, else a conversation, line by line");
@@ -117,6 +124,7 @@ void declare(CLI::App& app, Arguments& arguments) {
       "  attn-run                                   the trained pink elephant\n"
       "  attn-run smollm2.gguf -p 'The capital of France is' -n 24 --temp 0\n"
       "  attn-run smollm2.gguf --chat\n"
+      "  attn-run smollm2.gguf --batch-file prompts.jsonl -n 64 > answers.jsonl\n"
       "  attn-run smollm2.gguf -p 'too big' -n 0 --attention heads.html\n"
       "  attn-run all-minilm-l6-v2 --similarity -f sentences.jsonl\n"
       "  attn-run model.bin --input x.npy --json");
@@ -166,6 +174,8 @@ std::string generation_options(const Arguments& a) {
                    {"--seed", a.seed.has_value()},
                    {"--stop", !a.stop.empty()},
                    {"--lookup", a.lookup},
+                   {"--batch-file", a.batch_file.has_value()},
+                   {"--parallel", a.parallel.has_value()},
                    {"--chat", a.chat},
                    {"--system", a.system.has_value()},
                    {"--logits", a.logits.has_value()},

@@ -19,7 +19,7 @@ struct Arguments {
   std::optional<std::string> prompt, file, tokens, count, context, batch, system;
   std::optional<std::string> temperature, top_k, top_p, min_p, repeat_penalty, seed;
   std::vector<std::string> stop;
-  std::optional<std::string> logits, top_logits, perplexity, max_tokens;
+  std::optional<std::string> logits, top_logits, perplexity, max_tokens, batch_file, parallel;
   bool chat = false, tokenize = false, embed = false, similarity = false, parse_special = false;
   bool lookup = false;
   // pictures

@@ -16,17 +16,6 @@
 namespace attn::tools {
 namespace {
 
-std::string finish_name(Finish finish) {
-  switch (finish) {
-    case Finish::end_token: return "end_token";
-    case Finish::stop_string: return "stop";
-    case Finish::length: return "length";
-    case Finish::context_full: return "context_full";
-    case Finish::cancelled: return "cancelled";
-  }
-  return "";
-}
-
 /// What --logits and --top-logits ask for, position by position.
 class Logits {
  public:

@@ -59,6 +59,10 @@ void run_model(const Arguments& arguments, Out& out) {
     return run_encoder(arguments, opened, out);
   }
   refuse_encoder_options(arguments, architecture);
+  if (arguments.batch_file) return generate_from_file(arguments, opened, out);
+  if (arguments.parallel) {
+    throw Error(ErrorKind::usage, "--parallel: is for the prompts of --batch-file");
+  }
   if (arguments.perplexity) return print_perplexity(arguments, opened, out);
   if (arguments.chat && !arguments.prompt && !arguments.file)
     return converse(arguments, opened, out);

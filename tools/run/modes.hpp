@@ -33,6 +33,9 @@ void print_perplexity(const Arguments& arguments, const Opened& opened, Out& out
 /// A prompt and what follows it, streamed; logits, attention.
 void generate(const Arguments& arguments, Opened& opened, Out& out);
 
+/// --batch-file: many prompts together.
+void generate_from_file(const Arguments& arguments, Opened& opened, Out& out);
+
 /// --chat at the terminal: a line is a question.
 void converse(const Arguments& arguments, const Opened& opened, Out& out);
 

@@ -21,9 +21,10 @@ std::vector<std::int32_t> token_list(const std::string& text) {
   return tokens;
 }
 
-std::vector<std::string> read_json_lines(const std::string& path) {
+void read_lines_of_json(
+    const std::string& path,
+    const std::function<void(const nlohmann::json&, const std::string& where)>& each) {
   const std::string bytes = read_file(path);
-  std::vector<std::string> strings;
   std::size_t number = 0;
   for (std::size_t at = 0; at < bytes.size();) {
     const std::size_t end = std::min(bytes.find('\n', at), bytes.size());
@@ -31,14 +32,28 @@ std::vector<std::string> read_json_lines(const std::string& path) {
     at = end + 1;
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const nlohmann::json value = nlohmann::json::parse(line, nullptr, false);
-    if (!value.is_string()) {
-      throw Error(ErrorKind::invalid,
-                  path + ": line " + std::to_string(number) + ": is no JSON string");
-    }
-    strings.push_back(value.get<std::string>());
+    each(nlohmann::json::parse(line, nullptr, false), path + ": line " + std::to_string(number));
   }
+}
+
+std::vector<std::string> read_json_lines(const std::string& path) {
+  std::vector<std::string> strings;
+  read_lines_of_json(path, [&](const nlohmann::json& value, const std::string& where) {
+    if (!value.is_string()) throw Error(ErrorKind::invalid, where + ": is no JSON string");
+    strings.push_back(value.get<std::string>());
+  });
   return strings;
+}
+
+std::string finish_name(Finish finish) {
+  switch (finish) {
+    case Finish::end_token: return "end_token";
+    case Finish::stop_string: return "stop";
+    case Finish::length: return "length";
+    case Finish::context_full: return "context_full";
+    case Finish::cancelled: return "cancelled";
+  }
+  return "";
 }
 
 std::vector<ChatMessage> conversation(const Arguments& arguments) {
@@ -56,7 +71,12 @@ std::optional<std::vector<std::int32_t>> prompt_tokens(const Arguments& argument
     return token_list(*arguments.tokens);
   }
   if (!arguments.prompt && !arguments.file) return std::nullopt;
-  const std::string text = arguments.prompt ? *arguments.prompt : read_file(*arguments.file);
+  return text_tokens(arguments, model,
+                     arguments.prompt ? *arguments.prompt : read_file(*arguments.file));
+}
+
+std::vector<std::int32_t> text_tokens(const Arguments& arguments, const Model& model,
+                                      const std::string& text) {
   if (arguments.chat) {
     std::vector<ChatMessage> messages = conversation(arguments);
     messages.push_back({"user", text});

@@ -11,6 +11,26 @@ namespace attn::test {
 
 using kernels::index_t;
 
+/// 64-byte aligned, exactly as large as asked (asan then sees a step too far), filled with NaN:
+/// what a kernel has not written it may not use.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t bytes)
+      : bytes_(bytes), data_(bytes == 0 ? nullptr : ::operator new(bytes, std::align_val_t(64))) {
+    if (bytes > 0) std::memset(data_, 0xff, bytes);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  ~Scratch() {
+    if (bytes_ > 0) ::operator delete(data_, std::align_val_t(64));
+  }
+  [[nodiscard]] void* data() const { return data_; }
+
+ private:
+  std::size_t bytes_;
+  void* data_;
+};
+
 /// One attention call and everything it reads and writes, in a layout of the test's own: tensors
 /// [batch, rows, heads, dim], so that heads are interleaved, each starting one element into its
 /// buffer, so that nothing is aligned.
@@ -129,27 +149,6 @@ struct Problem {
     a.scratch = scratch.data();
     kernels::attention_backward(isa, workers, a);
   }
-
- private:
-  // 64-byte aligned, exactly as large as asked (asan then sees a step too far), filled with NaN:
-  // what a kernel has not written it may not use.
-  class Scratch {
-   public:
-    explicit Scratch(std::size_t bytes)
-        : bytes_(bytes), data_(bytes == 0 ? nullptr : ::operator new(bytes, std::align_val_t(64))) {
-      if (bytes > 0) std::memset(data_, 0xff, bytes);
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() {
-      if (bytes_ > 0) ::operator delete(data_, std::align_val_t(64));
-    }
-    [[nodiscard]] void* data() const { return data_; }
-
-   private:
-    std::size_t bytes_;
-    void* data_;
-  };
 };
 
 /// The definition, written out in float64 with the whole score matrix: what the kernels, the scalar
