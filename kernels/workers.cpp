@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sched.h>
+#include <set>
 #include <string>
 
 namespace attn::kernels {
@@ -32,6 +33,20 @@ int quota_processors() {
   return std::max(1, static_cast<int>(std::min(microseconds / period + 0.999, 1024.0)));
 }
 
+// Cores that the allowed processors belong to. Two that name the same siblings are one.
+// https://docs.kernel.org/admin-guide/cputopology.html
+int allowed_cores(const cpu_set_t& allowed) {
+  std::set<std::string> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    std::string siblings;
+    if (!(std::ifstream(folder + "thread_siblings_list") >> siblings)) return CPU_COUNT(&allowed);
+    cores.insert(siblings);
+  }
+  return static_cast<int>(cores.size());
+}
+
 }  // namespace
 
 Workers& serial_workers() noexcept {
@@ -47,6 +62,7 @@ int default_threads() noexcept {
     threads = std::max(1, CPU_COUNT(&allowed));
   }
   try {
+    threads = std::max(1, std::min(threads, allowed_cores(allowed)));
     if (const int quota = quota_processors(); quota > 0) threads = std::min(threads, quota);
   } catch (...) {
     // no memory for a string: the affinity mask alone decides

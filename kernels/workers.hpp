@@ -8,7 +8,8 @@ namespace attn::kernels {
 
 /// Threads as an object, handed to every kernel from above. A kernel cuts its work into chunks by
 /// shape alone, never by size(), so that the same input gives the same bits on any thread count.
-/// One caller at a time: two threads that run models at once each bring their own Workers.
+/// Where two threads run models on the same Workers at once, one of them may have to do without
+/// the others.
 class Workers {
  public:
   /// Called for chunk in [0, chunks) and worker in [0, size()); two calls with the same worker
@@ -30,15 +31,16 @@ class Workers {
 /// The caller's thread alone.
 [[nodiscard]] Workers& serial_workers() noexcept;
 
-/// The default backend: OpenMP where built in, else std::thread. threads in 1..1024, or
+/// The default backend: std::thread, or OpenMP where built in. threads in 1..1024, or
 /// Error(usage).
 [[nodiscard]] std::unique_ptr<Workers> make_workers(int threads);
 
-/// The std::thread backend, which sleeps when idle.
+/// The std::thread backend: its threads spin for some 50 µs between regions, then sleep.
 [[nodiscard]] std::unique_ptr<Workers> make_thread_workers(int threads);
 
-/// Threads worth using here: processors allowed by affinity and by the cgroup's CPU quota; at least
-/// 1.
+/// Threads worth using here: physical cores among the processors that affinity allows (two
+/// hyperthreads of one core share its vector units), and no more than the cgroup's CPU quota; at
+/// least 1.
 [[nodiscard]] int default_threads() noexcept;
 
 /// Calls body(chunk, worker) for every chunk in [0, chunks). A single chunk or a single worker

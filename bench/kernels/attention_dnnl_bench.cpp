@@ -1,7 +1,7 @@
 // Attention as one writes it without a fused kernel: oneDNN's batched matmul, a softmax, and the
 // second matmul, with the whole score matrix between. Primitives are made once, before the clock.
 
-#if defined(ATTN_ONEDNN) && defined(ATTN_OPENMP)
+#if defined(ATTN_ONEDNN) && defined(_OPENMP)
 
 #include "bench/report.hpp"
 #include "kernels/softmax/softmax.hpp"
