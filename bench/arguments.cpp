@@ -63,7 +63,7 @@ void declare(CLI::App& app, Arguments& a) {
       "Every test runs in a process of its own. Cold: after the model's files were dropped from\n"
       "the page cache; start to first token: from before opening the model. % of limit: prompts\n"
       "and texts of multiply-adds in registers, generated tokens of reading the weights from\n"
-      "where they fit, both measured here. ATTN_ISA=scalar|avx2|avx512 chooses the level.\n\n"
+      "where they fit, both measured here. ATTN_ISA=scalar|avx2|avx512|amx chooses the level.\n\n"
       "Exit codes: 0 done, 1 slower (--compare), 2 wrong use, 3 invalid model or data,\n"
       "            4 input or output failed, 5 not enough memory, 6 numerical failure,\n"
       "            130 interrupted\n\n"

@@ -33,7 +33,7 @@ double measure_arithmetic(Isa isa, int threads) {
   if (isa == Isa::avx2) {
     loop = avx2::arithmetic_loop;
     lanes = avx2::arithmetic_lanes();
-  } else if (isa == Isa::avx512) {
+  } else if (isa >= Isa::avx512) {
     loop = avx512::arithmetic_loop;
     lanes = avx512::arithmetic_lanes();
   }

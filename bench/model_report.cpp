@@ -49,7 +49,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Limit, name, rate)
 
 Limit measure_arithmetic(bool bf16, const std::string& isa, int threads) {
   Limit best{isa + " f32", 1e9 * arithmetic_limit(kernels::choose_isa(isa).isa, threads)};
-  if (!bf16 || isa != "avx512") return best;
+  if (!bf16 || (isa != "avx512" && isa != "amx")) return best;
   for (const Dot dot : {Dot::avx512_bf16, Dot::amx_bf16}) {
     const double rate = 1e9 * dot_limit(dot, threads);
     if (rate > best.rate) best = {std::string(dot_name(dot)), rate};

@@ -6,6 +6,9 @@ set(ATTN_ISA_avx512 -mavx2 -mfma -mf16c -mbmi2 -mavx512f -mavx512bw -mavx512cd -
 # Not a level but avx512 where the CPU has dot products as well: of the sources, *_dot_simd.cpp alone.
 set(ATTN_ISA_avx512_dot ${ATTN_ISA_avx512} -mavx512vnni -mavx512bf16)
 
+# The level amx runs avx512's versions but for *_amx.cpp.
+set(ATTN_ISA_amx ${ATTN_ISA_avx512_dot} -mamx-tile -mamx-bf16)
+
 # attn_isa_objects(TARGET): compiles every *_simd.cpp below the current folder once per level, into
 # TARGET.
 function(attn_isa_objects target)
@@ -17,11 +20,17 @@ function(attn_isa_objects target)
   if(dot_sources)
     list(APPEND versions avx512_dot)
   endif()
+  file(GLOB_RECURSE amx_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_amx.cpp)
+  if(amx_sources)
+    list(APPEND versions amx)
+  endif()
   foreach(isa IN LISTS versions)
     set(objects ${target}_${isa})
     if(isa STREQUAL avx512_dot)
       add_library(${objects} OBJECT ${dot_sources})
       target_compile_definitions(${objects} PRIVATE ATTN_ISA_avx512 ATTN_ISA_dot)
+    elseif(isa STREQUAL amx)
+      add_library(${objects} OBJECT ${amx_sources})
     else()
       add_library(${objects} OBJECT ${sources})
     endif()

@@ -23,7 +23,7 @@ target_compile_options(attn_flags INTERFACE
 # attn_room(NAME LINKS...): the room's target attn_NAME from the .cpp files below its folder.
 function(attn_room name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "_simd\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_(simd|amx)\\.cpp$")
   add_library(attn_${name} STATIC ${sources})
   target_compile_features(attn_${name} PUBLIC cxx_std_20)
   target_link_libraries(attn_${name} PUBLIC attn_flags ${ARGN})

@@ -9,6 +9,7 @@ namespace attn::kernels {
 template <class Version>
 constexpr Version at_level(Isa isa, Version scalar, Version avx2, Version avx512) noexcept {
   switch (isa) {
+    case Isa::amx:  // where it has more, the kernel asks for it itself
     case Isa::avx512: return avx512;
     case Isa::avx2: return avx2;
     case Isa::scalar: break;

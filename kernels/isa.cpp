@@ -5,11 +5,13 @@
 #include <array>
 #include <cpuid.h>
 #include <cstdlib>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace attn::kernels {
 namespace {
 
-constexpr std::array<Isa, isa_count> levels{Isa::scalar, Isa::avx2, Isa::avx512};
+constexpr std::array<Isa, isa_count> levels{Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx};
 
 // a feature that clang's __builtin_cpu_supports has no name for
 bool has_f16c() noexcept {
@@ -20,6 +22,18 @@ bool has_f16c() noexcept {
   return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
 }
 
+// Some virtual machines advertise AMX with an empty palette, and Linux gives its registers only to
+// who asks (https://docs.kernel.org/arch/x86/xstate.html).
+bool amx_usable() noexcept {
+  constexpr unsigned bf16_bit = 1U << 22, tile_bit = 1U << 24, tile_leaf = 0x1d;
+  constexpr int request_permission = 0x1023, tile_data = 18;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  if ((edx & bf16_bit) == 0 || (edx & tile_bit) == 0) return false;
+  if (__get_cpuid_count(tile_leaf, 0, &eax, &ebx, &ecx, &edx) == 0 || eax < 1) return false;
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+
 }  // namespace
 
 std::string_view isa_name(Isa isa) noexcept {
@@ -27,6 +41,7 @@ std::string_view isa_name(Isa isa) noexcept {
     case Isa::scalar: return "scalar";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
+    case Isa::amx: return "amx";
   }
   return "?";
 }
@@ -43,6 +58,10 @@ bool isa_supported(Isa isa) noexcept {
       return isa_supported(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case Isa::amx: {
+      static const bool usable = has_dot_products(Isa::avx512) && amx_usable();
+      return usable;
+    }
   }
   return false;
 }
@@ -80,8 +99,8 @@ IsaChoice choose_isa(std::string_view request) {
     }
     return {isa, source + " " + std::string(request)};
   }
-  throw Error(ErrorKind::usage,
-              source + ": unknown level '" + std::string(request) + "'; scalar, avx2 or avx512");
+  throw Error(ErrorKind::usage, source + ": unknown level '" + std::string(request) +
+                                    "'; scalar, avx2, avx512 or amx");
 }
 
 }  // namespace attn::kernels

@@ -7,14 +7,16 @@
 namespace attn::kernels {
 
 /// The instruction-set levels that every vectorized kernel is compiled for, lowest first.
-/// `scalar` is the templated reference, which runs on any x86-64.
-enum class Isa { scalar, avx2, avx512 };
+/// `scalar` is the templated reference, which runs on any x86-64. `amx` is avx512 with products of
+/// bfloat16 on tiles.
+enum class Isa { scalar, avx2, avx512, amx };
 
-inline constexpr int isa_count = 3;
+inline constexpr int isa_count = 4;
 
 [[nodiscard]] std::string_view isa_name(Isa isa) noexcept;
 
-/// True if CPU and operating system (CPUID, XCR0) allow the level. Thread-safe.
+/// True if CPU and operating system (CPUID, XCR0) allow the level. Asking for amx asks Linux for
+/// the process's permission to use its registers. Thread-safe.
 [[nodiscard]] bool isa_supported(Isa isa) noexcept;
 
 /// All the levels this machine can run, lowest first; never empty.

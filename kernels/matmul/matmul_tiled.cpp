@@ -49,21 +49,24 @@ Few few_of(index_t m, index_t k) {
 }
 
 struct Many {
-  index_t pairs_row;  // numbers of a padded row of A
+  index_t depth, a_row;  // numbers of a padded row, and between the rows of A
   index_t row_cuts, row_block, panels;
   index_t a_bytes, panel_bytes, tile_bytes;  // the latter two of a worker
 };
 
 Many many_of(index_t m, index_t n, index_t k) {
   Many many{};
-  many.pairs_row = round_up(k, tile_columns);
+  many.depth = round_up(k, tile_columns);
+  // an odd number of cache lines: rows at the same column then spread over all of a cache's sets
+  many.a_row = many.depth + (many.depth / tile_columns % 2 == 0 ? tile_columns : 0);
   many.panels = ceil_div(n, panel);
   many.row_cuts = std::max(ceil_div(m, row_block),
                            std::min(ceil_div(fewest_chunks, std::max<index_t>(1, many.panels)),
                                     ceil_div(m, fewest_rows)));
   many.row_block = ceil_div(m, std::max<index_t>(1, many.row_cuts));
-  many.a_bytes = whole_lines(m * many.pairs_row * 2);
-  many.panel_bytes = whole_lines(panel * many.pairs_row * 2);
+  // amx reads whole tiles of rows
+  many.a_bytes = whole_lines(round_up(m, tile_rows) * many.a_row * 2);
+  many.panel_bytes = whole_lines(panel * many.depth * 2);
   many.tile_bytes =
       whole_lines(std::min(m, row_block) * panel * static_cast<index_t>(sizeof(float)));
   return many;
@@ -162,9 +165,9 @@ void run_many(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
   parallel_for(workers, ceil_div(p.m, rounded_rows), [&](index_t chunk, int worker) {
     auto* const room = reinterpret_cast<float*>(own + worker * share);
     for (index_t i = chunk * rounded_rows; i < std::min(p.m, (chunk + 1) * rounded_rows); ++i) {
-      std::uint16_t* const to = a + i * many.pairs_row;
+      std::uint16_t* const to = a + i * many.a_row;
       avx512_dot::round_row(row_of(p, i, room), p.k, to);
-      std::fill(to + p.k, to + many.pairs_row, std::uint16_t{0});
+      std::fill(to + p.k, to + many.depth, std::uint16_t{0});
     }
   });
   const WeightType type = tiled_type(p.stored.type);
@@ -175,30 +178,30 @@ void run_many(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
     for (index_t band = column / tile_rows; band < column / tile_rows + 2; ++band) {
       std::uint16_t* const half = b + (band * tile_rows - column) * 2;
       if (band < bands) {
-        avx512_dot::decode_pairs(type, band_at(p, band), 0, many.pairs_row, half, 2 * panel);
+        avx512_dot::decode_pairs(type, band_at(p, band), 0, many.depth, half, 2 * panel);
       } else {
-        for (index_t pair = 0; pair < many.pairs_row / 2; ++pair) {
+        for (index_t pair = 0; pair < many.depth / 2; ++pair) {
           std::fill_n(half + pair * 2 * panel, 2 * tile_rows, std::uint16_t{0});
         }
       }
     }
     PairsProduct product;
     product.columns = std::min(panel, p.n - column);
-    product.pairs = many.pairs_row / 2;
-    product.a_row = many.pairs_row;
+    product.pairs = many.depth / 2;
+    product.a_row = many.a_row;
     product.b = b;
     product.alpha = p.alpha;
     product.bias = p.bias != nullptr ? p.bias + column : nullptr;
     const index_t first = cut * many.row_block;
     product.rows = std::min(many.row_block, p.m - first);
     if (product.rows <= 0) return;
-    product.a = a + first * many.pairs_row;
+    product.a = a + first * many.a_row;
     float* const c = p.c + first * p.stride_c + column;
     const bool aside = p.accumulate && p.activation;  // C is needed as it was until the end
     product.c = aside ? reinterpret_cast<float*>(own + worker * share + many.panel_bytes) : c;
     product.c_row = aside ? panel : p.stride_c;
     product.accumulate = p.accumulate && !aside;
-    avx512_dot::multiply_pairs(product);
+    (isa == Isa::amx ? amx::multiply_pairs : avx512_dot::multiply_pairs)(product);
     if (p.activation) {
       matmul_activate(isa, *p.activation, product.rows, product.columns, product.c, product.c_row,
                       c, p.stride_c, p.accumulate);

@@ -38,7 +38,7 @@ using DecodePairs = void (*)(WeightType type, const unsigned char* band, index_t
                              index_t count, std::uint16_t* to, index_t stride);
 
 /// C [rows, 32] = A [rows, k] · B, A and B bf16 in pairs along k: A's row i at a + i · a_row (in
-/// numbers), B's [pairs, 32, 2]. k is a whole number of pairs.
+/// numbers), B's [pairs, 32, 2]. pairs is a multiple of 16.
 struct PairsProduct {
   index_t rows = 0, pairs = 0, columns = 0;  ///< columns ≤ 32 that are there
   const std::uint16_t* a = nullptr;
@@ -77,5 +77,9 @@ void decode_pairs(WeightType type, const unsigned char* band, index_t from, inde
 void multiply_pairs(const PairsProduct& product);
 void round_row(const float* x, index_t n, std::uint16_t* to);
 }  // namespace avx512_dot
+namespace amx {
+/// Reads A in tiles of 16 rows: as far as its rows rounded up to 16 (their numbers do not matter).
+void multiply_pairs(const PairsProduct& product);
+}  // namespace amx
 
 }  // namespace attn::kernels

@@ -32,6 +32,8 @@ NM = os.environ.get("NM", "nm")
 OF_LEVEL = {
     "avx2": re.compile(r"\battn::(kernels|bench)::avx2::|\bxsimd::(avx2?|fma3<)"),
     "avx512": re.compile(r"\battn::(kernels|bench)::avx512::|\bxsimd::avx512"),
+    "avx512_dot": re.compile(r"\battn::kernels::avx512_dot::|\bxsimd::avx512"),
+    "amx": re.compile(r"\battn::kernels::amx::"),
 }
 UNWINDER = re.compile(r"DW\.ref\.")
 
@@ -44,6 +46,8 @@ UNCHANGING = (
     UNWINDER,
     # an object without members: only its vtable pointer is there
     re.compile(r"attn::kernels::serial_workers\(\)::workers$"),
+    # what the CPU and the system allow, found out once: it does not change while a process runs
+    re.compile(r"attn::kernels::isa_supported\(attn::kernels::Isa\)::usable$"),
     # const tables whose rows stand in other files, so that they are put together at the first use or
     # by the dynamic linker
     re.compile(r"attn::kernels::matmul_table\(\)::table$"),
