@@ -7,8 +7,10 @@
 #include "kernels/workers.hpp"
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <immintrin.h>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,15 +55,10 @@ class ThreadWorkers final : public Workers {
     next_.store(0, std::memory_order_relaxed);
     // nobody is inside, so the sum is the next generation, open
     state_.store((state_.load(std::memory_order_relaxed) & ~open) + generation + open);
-    state_.notify_all();
+    wake(begun_);
     work(0);
     state_.fetch_and(~open);
-    for (int i = 0; i < spins_ && inside(state_.load(std::memory_order_acquire)); ++i) _mm_pause();
-    for (;;) {
-      const std::uint32_t left = left_.load(std::memory_order_acquire);
-      if (!inside(state_.load(std::memory_order_acquire))) break;
-      left_.wait(left, std::memory_order_acquire);
-    }
+    await(left_, [this] { return !inside(state_.load()); });
     taken_.store(false, std::memory_order_release);
   }
 
@@ -78,41 +75,55 @@ class ThreadWorkers final : public Workers {
     }
   }
 
-  // Waits for a state that differs from `seen` in more than who is inside.
-  std::uint64_t changed(std::uint64_t seen) const noexcept {
-    for (int i = 0;; ++i) {
-      const std::uint64_t state = state_.load(std::memory_order_acquire);
-      if ((state & open) != 0 && state / generation != seen) return state;
-      if (stopping_.load(std::memory_order_acquire)) return state;
-      if (i < spins_) {
-        _mm_pause();
-      } else {
-        state_.wait(state, std::memory_order_acquire);
-      }
+  // Threads that have spun for long enough sleep here. std::atomic::wait would do, but libstdc++
+  // keeps a table for it that is shared by the whole process.
+  struct Bed {
+    std::atomic<int> sleepers{0};
+    std::condition_variable woken;
+  };
+
+  template <class Ready>
+  void await(Bed& bed, Ready ready) noexcept {
+    for (int i = 0; i < spins_; ++i) {
+      if (ready()) return;
+      _mm_pause();
     }
+    std::unique_lock lock(mutex_);
+    // Counted before it looks a last time, and wake() looks at the count after the change: one of
+    // the two sees the other, for both sides are sequentially consistent.
+    bed.sleepers.fetch_add(1);
+    bed.woken.wait(lock, ready);
+    bed.sleepers.fetch_sub(1);
+  }
+
+  // Call it after the change that the sleepers wait for.
+  void wake(Bed& bed) noexcept {
+    if (bed.sleepers.load() == 0) return;
+    { const std::lock_guard lock(mutex_); }  // who has counted itself sleeps by now
+    bed.woken.notify_all();
   }
 
   void serve(int worker) noexcept {
     std::uint64_t seen = 0;
     for (;;) {
-      std::uint64_t state = changed(seen);
+      std::uint64_t state = 0;
+      await(begun_, [&] {
+        state = state_.load();
+        return stopping_.load() || ((state & open) != 0 && state / generation != seen);
+      });
       if (stopping_.load(std::memory_order_acquire)) return;
       // what changes the state meanwhile is another thread that enters, or the end of the region
       if (!state_.compare_exchange_strong(state, state + 1, std::memory_order_acquire)) continue;
       seen = state / generation;
       work(worker);
-      const std::uint64_t before = state_.fetch_sub(1, std::memory_order_release);
-      if (!inside(before - 1) && (before & open) == 0) {
-        left_.fetch_add(1, std::memory_order_release);
-        left_.notify_one();
-      }
+      const std::uint64_t before = state_.fetch_sub(1);
+      if (!inside(before - 1) && (before & open) == 0) wake(left_);
     }
   }
 
   void stop() noexcept {
-    stopping_.store(true, std::memory_order_release);
-    state_.fetch_add(generation);
-    state_.notify_all();
+    stopping_.store(true);
+    wake(begun_);
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
   }
@@ -126,8 +137,10 @@ class ThreadWorkers final : public Workers {
   // on lines of their own: threads that wait on one do not slow down the others
   alignas(64) std::atomic<std::uint64_t> state_{0};
   alignas(64) std::atomic<index_t> next_{0};
-  alignas(64) std::atomic<std::uint32_t> left_{0};  // how often a region was left empty
-  std::atomic<bool> taken_{false}, stopping_{false};
+  alignas(64) std::atomic<bool> taken_{false};
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  Bed begun_, left_;  // where the others wait for a region, and the caller for its end
 };
 
 }  // namespace
