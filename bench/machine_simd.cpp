@@ -13,7 +13,7 @@ float arithmetic_loop(index_t steps, float factor) {
   for (int u = 0; u < arithmetic_chains; ++u) sums[u] = vf(static_cast<float>(u));
   const vf scale(factor), shift(1 - factor);
   for (index_t step = 0; step < steps; ++step) {
-    for (vf& sum : sums) sum = xsimd::fma(sum, scale, shift);
+    for (vf& sum : sums) sum = kernels::ATTN_ISA_NS::fused(sum, scale, shift);
   }
   vf total(0.0F);
   for (const vf sum : sums) total += sum;
