@@ -1,7 +1,9 @@
-// A pool of std::threads. Between the ops of a forward pass a thread spins for the next region,
-// which comes within microseconds; after that it sleeps, so an idle host burns nothing. A caller
-// that has run out of chunks closes the region and waits only for threads that are inside a chunk:
-// one that the system has not woken yet is not missed.
+// A pool of std::threads. Each begins with a run of chunks of its own, so that what it reads is one
+// stream and not every second piece of it, and helps the others when it is through. Between the ops
+// of a forward pass a thread spins for the next region, which comes within microseconds; after that
+// it sleeps, so an idle host burns nothing. A caller that has run out of chunks closes the region
+// and waits only for threads that are inside a chunk: one that the system has not woken yet is not
+// missed.
 
 #include "attn/error.hpp"
 #include "kernels/workers.hpp"
@@ -26,7 +28,9 @@ class ThreadWorkers final : public Workers {
  public:
   explicit ThreadWorkers(int threads)
       // threads that share a processor would spin in the way of the one that works
-      : size_(threads), spins_(threads <= default_threads() ? spins : 0) {
+      : size_(threads),
+        spins_(threads <= default_threads() ? spins : 0),
+        shares_(static_cast<std::size_t>(threads)) {
     threads_.reserve(static_cast<std::size_t>(threads - 1));
     try {
       for (int worker = 1; worker < threads; ++worker) {
@@ -51,8 +55,11 @@ class ThreadWorkers final : public Workers {
     }
     body_ = body;
     context_ = context;
-    chunks_ = chunks;
-    next_.store(0, std::memory_order_relaxed);
+    for (int worker = 0; worker < size_; ++worker) {
+      Share& share = shares_[static_cast<std::size_t>(worker)];
+      share.next.store(chunks * worker / size_, std::memory_order_relaxed);
+      share.end = chunks * (worker + 1) / size_;
+    }
     // nobody is inside, so the sum is the next generation, open
     state_.store((state_.load(std::memory_order_relaxed) & ~open) + generation + open);
     wake(begun_);
@@ -67,11 +74,20 @@ class ThreadWorkers final : public Workers {
   static constexpr std::uint64_t open = std::uint64_t{1} << 16, generation = open << 1;
   static bool inside(std::uint64_t state) { return (state & (open - 1)) != 0; }
 
+  // The chunks that one thread begins with; on a line of its own, for it is written for each chunk.
+  struct alignas(64) Share {
+    std::atomic<index_t> next{0};
+    index_t end = 0;
+  };
+
   void work(int worker) noexcept {
-    for (;;) {
-      const index_t chunk = next_.fetch_add(1, std::memory_order_relaxed);
-      if (chunk >= chunks_) return;
-      body_(context_, chunk, worker);
+    for (int i = 0; i < size_; ++i) {
+      Share& share = shares_[static_cast<std::size_t>((worker + i) % size_)];
+      for (;;) {
+        const index_t chunk = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (chunk >= share.end) break;
+        body_(context_, chunk, worker);
+      }
     }
   }
 
@@ -133,10 +149,9 @@ class ThreadWorkers final : public Workers {
   std::vector<std::thread> threads_;
   Body body_ = nullptr;
   void* context_ = nullptr;
-  index_t chunks_ = 0;
+  std::vector<Share> shares_;
   // on lines of their own: threads that wait on one do not slow down the others
   alignas(64) std::atomic<std::uint64_t> state_{0};
-  alignas(64) std::atomic<index_t> next_{0};
   alignas(64) std::atomic<bool> taken_{false};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;

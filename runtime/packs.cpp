@@ -2,8 +2,9 @@
 
 #include "attn/error.hpp"
 
+#include <algorithm>
 #include <cstdint>
-#include <new>
+#include <cstdlib>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,29 +12,61 @@
 namespace attn::runtime {
 namespace {
 
-constexpr std::uintptr_t alignment = 64;  // a cache line, and an AVX-512 register
+constexpr std::size_t alignment = 64;  // a cache line, and an AVX-512 register
 
-std::uintptr_t round_up(std::uintptr_t address, std::uintptr_t to) {
+// Packs share slabs of whole huge pages: products that stream weights from memory spend less on
+// address translation (docs/performance.md). What is not written of a slab costs nothing. Slabs
+// grow with what there is, so that a toy model takes no huge page.
+constexpr std::size_t huge_page = std::size_t{2} << 20, largest_slab = 16 * huge_page;
+
+constexpr std::uintptr_t round_up(std::uintptr_t address, std::uintptr_t to) {
   return (address + to - 1) / to * to;
 }
 
 }  // namespace
 
-Packs::Pack::Pack(const void* weights, std::size_t bytes, std::size_t read, bool releases)
-    : weights_(weights), read_(read), releases_(releases) {
-  if (bytes == 0) return;
-  memory_.reset(new (std::nothrow) std::byte[bytes + alignment]);
-  if (!memory_) {
-    throw Error(ErrorKind::memory,
-                "no memory for packed weights: " + std::to_string(bytes) + " bytes");
+class Packs::Slab {
+ public:
+  explicit Slab(std::size_t bytes) {
+    const std::size_t page = bytes < huge_page ? alignment : huge_page;
+    bytes_ = round_up(bytes, page);
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, bytes_)));
+    if (!memory_) {
+      throw Error(ErrorKind::memory,
+                  "no memory for packed weights: " + std::to_string(bytes_) + " bytes");
+    }
+    if (page == huge_page) (void)madvise(memory_.get(), bytes_, MADV_HUGEPAGE);
   }
-  const auto address = reinterpret_cast<std::uintptr_t>(memory_.get());
-  data_ = memory_.get() + (round_up(address, alignment) - address);
+
+  // Null if it is too full.
+  std::byte* take(std::size_t bytes) {
+    if (bytes > bytes_ - used_) return nullptr;
+    std::byte* const at = memory_.get() + used_;
+    used_ += std::min(bytes_ - used_, round_up(bytes, alignment));
+    return at;
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const noexcept { std::free(p); }
+  };
+  std::unique_ptr<std::byte, Free> memory_;
+  std::size_t bytes_ = 0, used_ = 0;
+};
+
+Packs::Packs() = default;
+Packs::~Packs() = default;
+
+std::byte* Packs::take(std::size_t bytes) {
+  if (!slabs_.empty()) {
+    if (std::byte* const at = slabs_.back().take(bytes)) return at;
+  }
+  return slabs_.emplace_back(std::max(bytes, std::min(2 * bytes_, largest_slab))).take(bytes);
 }
 
 // Whole pages that nothing but these weights stands in.
 void Packs::Pack::release() const noexcept {
-  if (!releases_) return;
+  if (read_ == 0) return;
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<std::uintptr_t>(weights_);
   const std::uintptr_t first = round_up(begin, page), end = (begin + read_) / page * page;
@@ -47,16 +80,15 @@ void Packs::mapped(const void* weights, std::size_t bytes) {
   mapped_[weights] = bytes;
 }
 
-std::shared_ptr<Packs::Pack> Packs::find(const void* weights, const void* kind, std::size_t bytes) {
+Packs::Pack& Packs::find(const void* weights, const void* kind, std::size_t bytes) {
   const std::lock_guard lock(mutex_);
-  std::shared_ptr<Pack>& pack = packs_[{weights, kind}];
+  std::unique_ptr<Pack>& pack = packs_[{weights, kind}];
   if (!pack) {
     const auto file = mapped_.find(weights);
-    const bool releases = file != mapped_.end();
-    pack = std::make_shared<Pack>(weights, bytes, releases ? file->second : 0, releases);
+    pack = std::make_unique<Pack>(take(bytes), weights, file == mapped_.end() ? 0 : file->second);
     bytes_ += bytes;
   }
-  return pack;
+  return *pack;
 }
 
 std::size_t Packs::bytes() const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 namespace attn::runtime {
 
@@ -17,7 +18,9 @@ class Packs {
   /// One weight in one order, filled when it is first used.
   class Pack {
    public:
-    Pack(const void* weights, std::size_t bytes, std::size_t read, bool releases);
+    /// `read` bytes of a mapped file are no longer needed once it is filled; 0: not mapped.
+    Pack(std::byte* data, const void* weights, std::size_t read)
+        : data_(data), weights_(weights), read_(read) {}
 
     [[nodiscard]] std::byte* data() const noexcept { return data_; }  ///< 64-byte aligned
 
@@ -33,30 +36,38 @@ class Packs {
    private:
     void release() const noexcept;
 
-    std::unique_ptr<std::byte[]> memory_;
-    std::byte* data_ = nullptr;
+    std::byte* data_;
     const void* weights_;
     std::size_t read_;
-    bool releases_;
     std::once_flag filled_;
   };
+
+  Packs();
+  ~Packs();
+  Packs(const Packs&) = delete;
+  Packs& operator=(const Packs&) = delete;
 
   /// These bytes are part of a mapped file: once they are packed, their pages may leave the process
   /// (they come back from the file where somebody else reads them).
   void mapped(const void* weights, std::size_t bytes);
 
-  /// The pack of `weights` in the order that `kind` stands for (an implementation of a kernel).
-  /// Throws Error(memory).
-  [[nodiscard]] std::shared_ptr<Pack> find(const void* weights, const void* kind,
-                                           std::size_t bytes);
+  /// The pack of `weights` in the order that `kind` stands for (an implementation of a kernel). It
+  /// stands behind the one found before it, so that what a model reads one after the other is one
+  /// stream, and lives as long as this. Throws Error(memory).
+  [[nodiscard]] Pack& find(const void* weights, const void* kind, std::size_t bytes);
 
   /// What all of them take.
   [[nodiscard]] std::size_t bytes() const;
 
  private:
+  class Slab;
+
+  [[nodiscard]] std::byte* take(std::size_t bytes);
+
   mutable std::mutex mutex_;
+  std::vector<Slab> slabs_;
   std::map<const void*, std::size_t> mapped_;
-  std::map<std::pair<const void*, const void*>, std::shared_ptr<Pack>> packs_;
+  std::map<std::pair<const void*, const void*>, std::unique_ptr<Pack>> packs_;
   std::size_t bytes_ = 0;
 };
 

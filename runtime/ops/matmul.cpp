@@ -105,19 +105,19 @@ class MatmulKernel final : public Kernel {
       const kernels::MatmulProblem problem = problem_of(args_);
       impl_ = &kernels::choose_matmul(problem, isa_);
       if (tiled_) {
-        pack_ = packs_->find(b_data_, &tiles_kind, tiles_bytes());
+        pack_ = &packs_->find(b_data_, &tiles_kind, tiles_bytes());
         args_.stored.tiles = pack_->data();
       } else if (constant_b_) {
         const std::size_t bytes = impl_->packed_bytes(problem, isa_);
-        pack_ = bytes > 0 ? packs_->find(b_data_, impl_->name, bytes) : nullptr;
-        args_.packed_b = pack_ ? pack_->data() : nullptr;
+        pack_ = bytes > 0 ? &packs_->find(b_data_, impl_->name, bytes) : nullptr;
+        args_.packed_b = pack_ != nullptr ? pack_->data() : nullptr;
       }
     }
   }
 
   void run(kernels::Workers& workers) override {
     if constexpr (std::is_same_v<T, float>) {
-      if (pack_) pack_->ensure([&](std::byte* to) { fill(workers, to); });
+      if (pack_ != nullptr) pack_->ensure([&](std::byte* to) { fill(workers, to); });
       impl_->run(isa_, workers, args_);
     } else {
       kernels::matmul(isa_, workers, args_);
@@ -205,7 +205,7 @@ class MatmulKernel final : public Kernel {
   MatmulAttributes attributes_;
   bool pairwise_, stored_, tiled_, constant_b_;
   std::shared_ptr<Packs> packs_;
-  std::shared_ptr<Packs::Pack> pack_;  // of what runs now, if it reads packed weights
+  Packs::Pack* pack_ = nullptr;  // of what runs now, if it reads packed weights
   const void* b_data_ = nullptr;
   kernels::WeightType type_ = kernels::WeightType::f32;  // of stored weights
   kernels::MatmulArgs<T> args_;
