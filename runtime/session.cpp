@@ -3,6 +3,7 @@
 #include "attn/error.hpp"
 #include "runtime/memory_plan.hpp"
 #include "runtime/op.hpp"
+#include "runtime/stored.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -138,7 +139,16 @@ void Session::find_needed(std::span<const ValueId> fetches) {
   }
 }
 
+bool Session::bf16_grade() const {
+  if (options_.precision != Precision::automatic) return options_.precision == Precision::bf16;
+  const std::span<const Value> values = graph_->values();
+  return std::any_of(values.begin(), values.end(), [](const Value& value) {
+    return value.role == Role::weight && storage_only(value.dtype);
+  });
+}
+
 void Session::bind_kernels() {
+  const bool bf16 = bf16_grade();
   std::vector<bool> written(graph_->values().size());
   for (const Step& step : steps_) {
     const Node& node = graph_->node(step.node);
@@ -161,7 +171,7 @@ void Session::bind_kernels() {
       constant[i] = (role == Role::weight || role == Role::constant) && !written[slot(storage)];
     }
     step.kernel =
-        node.op->bind({*graph_, node, options_.isa, options_.precision,
+        node.op->bind({*graph_, node, options_.isa, options_.precision, bf16,
                        std::span<const bool>(constant.get(), node.inputs.size()), options_.packs});
   }
 }

@@ -99,6 +99,7 @@ class Session {
   void check_limit(std::size_t bytes) const;
   void find_dependences();
   void find_needed(std::span<const ValueId> fetches);
+  [[nodiscard]] bool bf16_grade() const;
   void bind_kernels();
   void bind_memory(std::span<const Binding> bindings);
   void plan();

@@ -1,6 +1,7 @@
 #include "kernels/attention/attention.hpp"
 
 #include "kernels/attention/attention_few.hpp"
+#include "kernels/attention/attention_pairs.hpp"
 
 #include <algorithm>
 
@@ -14,9 +15,37 @@ Workers& fitting(Workers& workers, const AttentionArgs<T>& a) {
 }
 
 // The worker's part of the scratch; null where the kernel needs none.
+void* part(void* scratch, index_t bytes, int worker) {
+  return scratch == nullptr ? nullptr : static_cast<char*>(scratch) + worker * bytes;
+}
+
+// Bytes of a worker's scratch for more than a few queries, in whole cache lines.
+index_t rows_bytes(Isa isa, index_t group, index_t head_dim, index_t value_dim) {
+  if (isa == Isa::scalar) return 0;
+  const index_t floats = attend_rows_scratch(head_dim, value_dim);
+  const index_t bytes = round_up(floats * static_cast<index_t>(sizeof(float)), 64);
+  if (!has_dot_products(isa)) return bytes;
+  return std::max(bytes, PairsScratch(group, head_dim, value_dim).bytes);
+}
+
 template <class T>
-T* part(void* scratch, index_t floats, int worker) {
-  return scratch == nullptr ? nullptr : static_cast<T*>(scratch) + worker * floats;
+bool in_pairs(Isa isa, const AttentionArgs<T>& a) {
+  if constexpr (std::is_same_v<T, float>) return takes_pairs(isa, a);
+  return false;
+}
+
+// The queries [begin, end) of one head, or of all that share a key/value head where `pairs`.
+template <class T>
+void attend_chunk(Isa isa, bool pairs, const AttentionArgs<T>& a, index_t b, index_t head,
+                  index_t begin, index_t end, void* scratch) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (pairs) return attend_pairs(isa, a, b, head, begin, end, scratch);
+    const auto attend = at_level<AttendRows<float>>(isa, scalar::attend_rows<float>,
+                                                    avx2::attend_rows, avx512::attend_rows);
+    attend(a, b, head, begin, end, static_cast<float*>(scratch));
+  } else {
+    scalar::attend_rows<T>(a, b, head, begin, end, static_cast<T*>(scratch));
+  }
 }
 
 // One entry of the batch as a problem of its own.
@@ -78,15 +107,14 @@ void attention_in_windows(Isa isa, Workers& workers, const AttentionArgs<T>& a) 
 
 }  // namespace
 
-std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch, index_t heads, index_t,
-                                    index_t q_len, index_t kv_len, index_t head_dim,
-                                    index_t value_dim) {
+std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch, index_t heads,
+                                    index_t kv_heads, index_t q_len, index_t kv_len,
+                                    index_t head_dim, index_t value_dim) {
   const std::size_t few = attend_few_scratch_bytes(
       isa, batch * std::min(q_len, attention_few_queries), heads, kv_len, value_dim);
   if (isa == Isa::scalar || q_len <= attention_few_queries) return few;
-  return std::max(
-      few,
-      static_cast<std::size_t>(workers * attend_rows_scratch(head_dim, value_dim)) * sizeof(float));
+  return std::max(few, static_cast<std::size_t>(
+                           workers * rows_bytes(isa, heads / kv_heads, head_dim, value_dim)));
 }
 
 template <class T>
@@ -100,22 +128,20 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
                        });
     return;
   }
-  AttendRows<T> attend = scalar::attend_rows<T>;
-  if constexpr (std::is_same_v<T, float>) {
-    attend = at_level<AttendRows<float>>(isa, attend, avx2::attend_rows, avx512::attend_rows);
-  }
-  const index_t share = attend_rows_scratch(args.head_dim, args.value_dim);
-  const index_t blocks = ceil_div(args.q_len, attention_chunk_queries);
-  const index_t heads = args.batch * args.heads;
+  const bool pairs = in_pairs(isa, args);
+  const index_t queries =
+      pairs ? pairs_queries(args.heads / args.kv_heads) : attention_chunk_queries;
+  const index_t blocks = ceil_div(args.q_len, queries), one = pairs ? args.kv_heads : args.heads;
+  const index_t heads = args.batch * one;
+  const index_t share = rows_bytes(isa, args.heads / args.kv_heads, args.head_dim, args.value_dim);
   parallel_for(crew, heads * blocks, [&](index_t chunk, int worker) {
     // the last queries see most under causality: they come first, so that short chunks fill the
     // gaps between threads; else a head's chunks follow each other and find its keys in the cache
     const index_t head = args.causal ? chunk % heads : chunk / blocks;
     const index_t block = args.causal ? blocks - 1 - chunk / heads : chunk % blocks;
-    const index_t begin = block * attention_chunk_queries;
-    attend(args, head / args.heads, head % args.heads, begin,
-           std::min(args.q_len, begin + attention_chunk_queries),
-           part<T>(args.scratch, share, worker));
+    const index_t begin = block * queries;
+    attend_chunk(isa, pairs, args, head / one, head % one, begin,
+                 std::min(args.q_len, begin + queries), part(args.scratch, share, worker));
   });
 }
 
@@ -123,26 +149,27 @@ template <class T>
 void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
                          const std::int32_t* starts) {
   const AttendFew<T> few = attend_few_at<T>(isa);
-  AttendRows<T> rows = scalar::attend_rows<T>;
-  if constexpr (std::is_same_v<T, float>) {
-    rows = at_level<AttendRows<float>>(isa, rows, avx2::attend_rows, avx512::attend_rows);
-  }
-  const index_t share = attend_rows_scratch(args.head_dim, args.value_dim);
-  const index_t group = args.heads / args.kv_heads;
-  parallel_for(workers, count * args.heads, [&](index_t chunk, int worker) {
-    const index_t sequence = chunk / args.heads, head = chunk % args.heads;
+  const bool pairs = in_pairs(isa, args);
+  // a chunk is a sequence and a head, or all heads that share keys and values
+  const index_t units = pairs ? args.kv_heads : args.heads, group = args.heads / args.kv_heads;
+  const index_t own = pairs ? group : 1;
+  const index_t queries = pairs ? pairs_queries(group) : attention_chunk_queries;
+  const index_t share = rows_bytes(isa, group, args.head_dim, args.value_dim);
+  parallel_for(workers, count * units, [&](index_t chunk, int worker) {
+    const index_t sequence = chunk / units, head = chunk % units * own;
     const index_t first = starts[sequence], length = starts[sequence + 1] - first;
     AttentionArgs<T> one = args;
-    one.heads = one.kv_heads = 1;
+    one.heads = own;
+    one.kv_heads = 1;
     one.q_len = one.kv_len = length;
     one.q.data += head * args.q.head_stride + first * args.q.row_stride;
     one.k.data += head / group * args.k.head_stride + first * args.k.row_stride;
     one.v.data += head / group * args.v.head_stride + first * args.v.row_stride;
     one.out.data += head * args.out.head_stride + first * args.out.row_stride;
     if (length <= attention_few_queries) return few(one, 0, 0);
-    for (index_t begin = 0; begin < length; begin += attention_chunk_queries) {
-      rows(one, 0, 0, begin, std::min(length, begin + attention_chunk_queries),
-           part<T>(args.scratch, share, worker));
+    for (index_t begin = 0; begin < length; begin += queries) {
+      attend_chunk(isa, pairs, one, 0, 0, begin, std::min(length, begin + queries),
+                   part(args.scratch, share, worker));
     }
   });
 }
@@ -165,9 +192,11 @@ void attention_backward(Isa isa, Workers& workers, const AttentionBackwardArgs<T
                                                avx512::attend_backward);
   }
   const index_t share =
-      attend_backward_scratch(f.heads / f.kv_heads, f.q_len, f.head_dim, f.value_dim);
+      attend_backward_scratch(f.heads / f.kv_heads, f.q_len, f.head_dim, f.value_dim) *
+      static_cast<index_t>(sizeof(T));
   parallel_for(fitting(workers, f), f.batch * f.kv_heads, [&](index_t chunk, int worker) {
-    backward(args, chunk / f.kv_heads, chunk % f.kv_heads, part<T>(args.scratch, share, worker));
+    backward(args, chunk / f.kv_heads, chunk % f.kv_heads,
+             static_cast<T*>(part(args.scratch, share, worker)));
   });
 }
 

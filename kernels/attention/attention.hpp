@@ -31,6 +31,9 @@ struct AttentionArgs {
   /// Sliding window, with causal and without mask: the query at position p sees the keys in
   /// (p − window, p]. 0: none.
   index_t window = 0;
+  /// Products of more than a few queries may round their operands to bfloat16, where the CPU
+  /// multiplies that faster; sums and softmax stay f32.
+  bool bf16 = false;
   HeadsView<const T> q, k, v;
   HeadsView<T> out;
   /// Additive mask: element (b, h, i, j) at mask[b·mask_batch_stride + h·mask_head_stride +
@@ -53,7 +56,8 @@ struct AttentionArgs {
                                                   index_t kv_len, index_t head_dim,
                                                   index_t value_dim);
 
-/// NMSE ≤ 1e-10 (float). For q_len ≤ 8 a query's bits do not depend on the queries beside it.
+/// NMSE ≤ 1e-10 (float), with bf16 ≤ 1e-4. For q_len ≤ 8 a query's bits do not depend on the
+/// queries beside it.
 template <class T>
 void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args);
 

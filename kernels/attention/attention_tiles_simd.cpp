@@ -1,6 +1,7 @@
 // Products of small tiles and the packing they need.
 
 #include "kernels/attention/attention_tiles.hpp"
+#include "kernels/transpose_simd.hpp"
 
 namespace attn::kernels::ATTN_ISA_NS {
 namespace {
@@ -68,54 +69,6 @@ constexpr Tile tiles[tile_rows][tile_vectors] = {
     {tile<4, 1>, tile<4, 2>}, {tile<5, 1>, tile<5, 2>}, {tile<6, 1>, tile<6, 2>}};
 #endif
 
-#if defined(ATTN_ISA_avx512)
-void transpose(vf (&x)[lanes]) {
-  __m512 y[16];
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {  // 4 × 4 within each 128-bit lane
-    const __m512d ab0 = _mm512_castps_pd(_mm512_unpacklo_ps(x[i], x[i + 1]));
-    const __m512d ab1 = _mm512_castps_pd(_mm512_unpackhi_ps(x[i], x[i + 1]));
-    const __m512d cd0 = _mm512_castps_pd(_mm512_unpacklo_ps(x[i + 2], x[i + 3]));
-    const __m512d cd1 = _mm512_castps_pd(_mm512_unpackhi_ps(x[i + 2], x[i + 3]));
-    y[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab0, cd0));
-    y[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab0, cd0));
-    y[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab1, cd1));
-    y[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab1, cd1));
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {  // then the 128-bit lanes themselves
-    const __m512 even0 = _mm512_shuffle_f32x4(y[i], y[i + 4], 0x88);
-    const __m512 odd0 = _mm512_shuffle_f32x4(y[i], y[i + 4], 0xdd);
-    const __m512 even1 = _mm512_shuffle_f32x4(y[i + 8], y[i + 12], 0x88);
-    const __m512 odd1 = _mm512_shuffle_f32x4(y[i + 8], y[i + 12], 0xdd);
-    x[i] = _mm512_shuffle_f32x4(even0, even1, 0x88);
-    x[i + 8] = _mm512_shuffle_f32x4(even0, even1, 0xdd);
-    x[i + 4] = _mm512_shuffle_f32x4(odd0, odd1, 0x88);
-    x[i + 12] = _mm512_shuffle_f32x4(odd0, odd1, 0xdd);
-  }
-}
-#else
-void transpose(vf (&x)[lanes]) {
-  __m256 y[8];
-#pragma GCC unroll 2
-  for (int i = 0; i < 8; i += 4) {
-    const __m256d ab0 = _mm256_castps_pd(_mm256_unpacklo_ps(x[i], x[i + 1]));
-    const __m256d ab1 = _mm256_castps_pd(_mm256_unpackhi_ps(x[i], x[i + 1]));
-    const __m256d cd0 = _mm256_castps_pd(_mm256_unpacklo_ps(x[i + 2], x[i + 3]));
-    const __m256d cd1 = _mm256_castps_pd(_mm256_unpackhi_ps(x[i + 2], x[i + 3]));
-    y[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab0, cd0));
-    y[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab0, cd0));
-    y[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab1, cd1));
-    y[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab1, cd1));
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    x[i] = _mm256_permute2f128_ps(y[i], y[i + 4], 0x20);
-    x[i + 4] = _mm256_permute2f128_ps(y[i], y[i + 4], 0x31);
-  }
-}
-#endif
-
 vf load_up_to(const float* p, index_t count) {
   return count >= lanes ? vf::load_unaligned(p) : load_partial(p, count);
 }
@@ -141,13 +94,13 @@ void pack_transposed(index_t count, index_t dim, float scale, const float* from,
     const index_t rows = least(lanes, count - j);
     for (index_t d = 0; d < dim; d += lanes) {
       const index_t cols = least(lanes, dim - d);
-      vf x[lanes];
+      Register x[lanes];
       for (index_t r = 0; r < lanes; ++r) {
         x[r] = r < rows ? load_up_to(from + (j + r) * from_row + d, cols) : vf(0.0F);
       }
       transpose(x);
       for (index_t r = 0; r < cols; ++r)
-        (x[r] * vf(scale)).store_unaligned(to + (d + r) * to_row + j);
+        (vf(x[r]) * vf(scale)).store_unaligned(to + (d + r) * to_row + j);
     }
   }
 }

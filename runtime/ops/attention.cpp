@@ -90,7 +90,7 @@ template <class T>
 class AttentionKernel final : public Kernel {
  public:
   explicit AttentionKernel(const BindContext& c)
-      : isa_(c.isa), attributes_(c.attributes<AttentionAttributes>()) {}
+      : isa_(c.isa), attributes_(c.attributes<AttentionAttributes>()), bf16_(c.bf16_grade) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& o, int workers) const override {
     const auto a = of(o);
@@ -99,6 +99,7 @@ class AttentionKernel final : public Kernel {
   }
   void prepare(const Operands& o) override {
     args_ = of(o);
+    args_.bf16 = bf16_;
     args_.weights = o.outputs[1].as<T>();
     args_.log_sum_exp = o.outputs[2].as<T>();
     args_.scratch = o.scratch;
@@ -136,6 +137,7 @@ class AttentionKernel final : public Kernel {
 
   kernels::Isa isa_;
   AttentionAttributes attributes_;
+  bool bf16_;
   kernels::AttentionArgs<T> args_;
   TensorView sequences_;
 };

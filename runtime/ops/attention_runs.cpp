@@ -34,7 +34,7 @@ template <class T>
 class AttentionRunsKernel final : public Kernel {
  public:
   explicit AttentionRunsKernel(const BindContext& c)
-      : isa_(c.isa), attributes_(c.attributes<AttentionAttributes>()) {}
+      : isa_(c.isa), attributes_(c.attributes<AttentionAttributes>()), bf16_(c.bf16_grade) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& o, int workers) const override {
     const auto a = of(o);
@@ -44,6 +44,7 @@ class AttentionRunsKernel final : public Kernel {
   }
   void prepare(const Operands& o) override {
     args_ = of(o);
+    args_.bf16 = bf16_;
     args_.scratch = o.scratch;
     cache_ = o.inputs[1];
     runs_ = o.inputs[3];
@@ -76,6 +77,7 @@ class AttentionRunsKernel final : public Kernel {
 
   kernels::Isa isa_;
   AttentionAttributes attributes_;
+  bool bf16_;
   kernels::AttentionArgs<T> args_;
   TensorView cache_, runs_;
 };

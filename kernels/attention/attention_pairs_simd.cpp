@@ -1,0 +1,164 @@
+// Forward for many queries with products of bfloat16: heads that share keys and values pass over a
+// packed block of them together, a tile of queries after the other; scores and softmax stay f32.
+
+#include "kernels/attention/attention_pairs.hpp"
+#include "kernels/attention/attention_tiles.hpp"
+
+#if defined(ATTN_ISA_avx512)
+
+namespace attn::kernels::ATTN_ISA_NS {
+namespace {
+
+// Queries that soften() takes.
+constexpr index_t softened = 8;
+static_assert(sizeof(Query) <= PairsScratch::query_bytes);
+
+struct Block {
+  index_t begin, count;  // of keys
+  const std::uint16_t *keys, *values;
+};
+
+struct Room {
+  float* scores;
+  std::uint16_t* weights;
+};
+
+void shrink_row(float* row, index_t dim, float by) {
+  if (by == 1) return;
+  for (index_t d = 0; d < dim; d += lanes) {
+    const index_t rest = dim - d;
+    if (rest < lanes) {
+      store_partial(row + d, rest, load_partial(row + d, rest) * vf(by));
+    } else {
+      (vf::load_unaligned(row + d) * vf(by)).store_unaligned(row + d);
+    }
+  }
+}
+
+// Up to pairs_tile queries of one head and a block of keys, of which the last query sees some.
+void pass(const AttentionArgs<float>& a, const PairsKernels& kernels, Query* queries, index_t rows,
+          const std::uint16_t* rounded, const Block& block, const Room& room) {
+  const index_t n = least(block.count, queries[rows - 1].seen - block.begin);
+  const index_t depth = round_up(a.head_dim, 32);
+  PairsProduct product;
+  product.rows = rows;
+  product.pairs = depth / 2;
+  product.columns = 32;
+  product.a = rounded;
+  product.a_row = pairs_row(depth);
+  product.alpha = a.scale;
+  product.c_row = pairs_keys;
+  for (index_t j = 0; j < n; j += 32) {
+    product.b = block.keys + j * depth;
+    product.c = room.scores + j;
+    kernels.multiply(product);
+  }
+  const index_t weights_row = pairs_row(pairs_keys), whole = round_up(n, 32);
+  for (index_t r = 0; r < rows; r += softened) {
+    const index_t some = least(softened, rows - r);
+    alignas(64) float shrink[lanes];
+    soften(queries + r, some, block.begin, n, room.scores + r * pairs_keys, pairs_keys, shrink);
+    for (index_t i = r; i < r + some; ++i) {
+      const index_t seen = least(n, queries[i].seen - block.begin);
+      std::uint16_t* const to = room.weights + i * weights_row;
+      const index_t kept = seen < 0 ? 0 : seen;
+      kernels.round(room.scores + i * pairs_keys, kept, to);
+      __builtin_memset(to + kept, 0, static_cast<std::size_t>(whole - kept) * sizeof *to);
+      if (block.begin > 0) shrink_row(queries[i].out, a.value_dim, shrink[i - r]);
+    }
+  }
+  product.pairs = whole / 2;
+  product.a = room.weights;
+  product.a_row = weights_row;
+  product.alpha = 1;
+  product.c_row = a.out.row_stride;
+  product.accumulate = block.begin > 0;
+  for (index_t d = 0; d < a.value_dim; d += 32) {
+    product.columns = least(32, a.value_dim - d);
+    product.b = block.values + d * pairs_keys;
+    product.c = queries->out + d;
+    kernels.multiply(product);
+  }
+}
+
+// The mean of the keys. Softmax does not see what is taken from all keys alike, and what is left is
+// rounded more finely: channels of keys often lie far from 0 together (Zhang et al. 2024,
+// SageAttention). Says whether it is finite.
+bool center_of(const float* k, index_t count, index_t row, index_t dim, float* center) {
+  vf wrong(0.0F);
+  const vf share(1.0F / static_cast<float>(count));
+  for (index_t d = 0; d < round_up(dim, 32); d += lanes) {
+    const index_t rest = dim - d;
+    vf sum(0.0F);
+    for (index_t j = 0; rest > 0 && j < count; ++j) {
+      const float* const at = k + j * row + d;
+      sum += rest < lanes ? load_partial(at, rest) : vf::load_unaligned(at);
+    }
+    const vf mean = sum * share;
+    mean.store_unaligned(center + d);
+    wrong += mean - mean;  // NaN of what is not finite
+  }
+  return total(wrong) == 0;
+}
+
+}  // namespace
+
+bool attend_pairs(const AttentionArgs<float>& a, index_t b, index_t kv_head, index_t begin,
+                  index_t end, const PairsKernels& kernels, void* scratch) {
+  const index_t group = a.heads / a.kv_heads, count = end - begin;
+  const PairsScratch at(group, a.head_dim, a.value_dim);
+  char* const base = static_cast<char*>(scratch);
+  auto* const queries = reinterpret_cast<Query*>(base + at.queries);
+  auto* const rounded = reinterpret_cast<std::uint16_t*>(base + at.rounded);
+  auto* const keys = reinterpret_cast<std::uint16_t*>(base + at.keys);
+  auto* const values = reinterpret_cast<std::uint16_t*>(base + at.values);
+  const Room room{reinterpret_cast<float*>(base + at.scores),
+                  reinterpret_cast<std::uint16_t*>(base + at.weights)};
+  const index_t depth = round_up(a.head_dim, 32), row = pairs_row(depth);
+  // a head's rows begin at a whole tile: amx reads A in tiles
+  const index_t head_rows = round_up(count, pairs_tile);
+  for (index_t h = 0; h < group; ++h) {
+    for (index_t i = 0; i < count; ++i) {
+      Query& query = queries[h * head_rows + i];
+      query = start(a, b, kv_head * group + h, begin + i);
+      std::uint16_t* const to = rounded + (h * head_rows + i) * row;
+      kernels.round(query.q, a.head_dim, to);
+      __builtin_memset(to + a.head_dim, 0,
+                       static_cast<std::size_t>(depth - a.head_dim) * sizeof *to);
+    }
+  }
+  const float* const k = a.k.data + b * a.k.batch_stride + kv_head * a.k.head_stride;
+  const float* const v = a.v.data + b * a.v.batch_stride + kv_head * a.v.head_stride;
+  const index_t seen = queries[count - 1].seen;  // none sees more than the last
+  auto* const center = reinterpret_cast<float*>(base + at.center);
+  if (seen > 0 && !center_of(k, least(pairs_keys, seen), a.k.row_stride, a.head_dim, center)) {
+    return false;
+  }
+  for (index_t from = 0; from < seen; from += pairs_keys) {
+    const Block block{from, least(pairs_keys, seen - from), keys, values};
+    kernels.pack_keys(block.count, a.head_dim, k + from * a.k.row_stride, a.k.row_stride, center,
+                      keys);
+    if (!kernels.pack_values(block.count, a.value_dim, v + from * a.v.row_stride, a.v.row_stride,
+                             values)) {
+      return false;
+    }
+    for (index_t h = 0; h < group; ++h) {
+      for (index_t i = 0; i < count; i += pairs_tile) {
+        Query* const tile = queries + h * head_rows + i;
+        const index_t rows = least(pairs_tile, count - i);
+        if (tile[rows - 1].seen <= from) continue;
+        pass(a, kernels, tile, rows, rounded + (h * head_rows + i) * row, block, room);
+      }
+    }
+  }
+  for (index_t h = 0; h < group; ++h) {
+    for (index_t i = 0; i < count; ++i) {
+      finish(queries[h * head_rows + i], a.value_dim, a.kv_len, nullptr);
+    }
+  }
+  return true;
+}
+
+}  // namespace attn::kernels::ATTN_ISA_NS
+
+#endif
