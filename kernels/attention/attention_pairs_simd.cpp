@@ -72,11 +72,12 @@ void pass(const AttentionArgs<float>& a, const PairsKernels& kernels, Query* que
   product.a_row = weights_row;
   product.alpha = 1;
   product.c_row = a.out.row_stride;
-  product.accumulate = block.begin > 0;
+  product.add_row = a.out.row_stride;
   for (index_t d = 0; d < a.value_dim; d += 32) {
     product.columns = least(32, a.value_dim - d);
     product.b = block.values + d * pairs_keys;
     product.c = queries->out + d;
+    product.add = block.begin > 0 ? product.c : nullptr;
     kernels.multiply(product);
   }
 }

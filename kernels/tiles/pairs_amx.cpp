@@ -15,13 +15,14 @@ void finish(const PairsProduct& p, index_t row, index_t rows, const float* sums)
   for (index_t i = 0; i < rows; ++i) {
     float* const c = p.c + (row + i) * p.c_row;
     const float* const sum = sums + i * block;
-    if (p.bias == nullptr && !p.accumulate && p.alpha == 1) {
+    if (p.bias == nullptr && p.add == nullptr && p.alpha == 1) {
       for (index_t j = 0; j < p.columns; ++j) c[j] = sum[j];
       continue;
     }
+    const float* const add = p.add != nullptr ? p.add + (row + i) * p.add_row : nullptr;
     for (index_t j = 0; j < p.columns; ++j) {
       const float value = sum[j] * p.alpha + (p.bias != nullptr ? p.bias[j] : 0.0F);
-      c[j] = p.accumulate ? c[j] + value : value;
+      c[j] = add != nullptr ? add[j] + value : value;
     }
   }
 }

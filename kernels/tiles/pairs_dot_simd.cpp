@@ -49,9 +49,10 @@ void tile(const PairsProduct& p, index_t row) {
     float* const c = p.c + (row + i) * p.c_row;
     __m512 c0 = _mm512_fmadd_ps(sum[i][0], alpha, shift0);
     __m512 c1 = _mm512_fmadd_ps(sum[i][1], alpha, shift1);
-    if (p.accumulate) {
-      c0 = _mm512_add_ps(c0, _mm512_maskz_loadu_ps(low, c));
-      c1 = _mm512_add_ps(c1, _mm512_maskz_loadu_ps(high, c + 16));
+    if (p.add != nullptr) {
+      const float* const add = p.add + (row + i) * p.add_row;
+      c0 = _mm512_add_ps(c0, _mm512_maskz_loadu_ps(low, add));
+      c1 = _mm512_add_ps(c1, _mm512_maskz_loadu_ps(high, add + 16));
     }
     _mm512_mask_storeu_ps(c, low, c0);
     _mm512_mask_storeu_ps(c + 16, high, c1);

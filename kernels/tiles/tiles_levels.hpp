@@ -48,7 +48,8 @@ struct PairsProduct {
   index_t c_row = 0;
   float alpha = 1;
   const float* bias = nullptr;  ///< [columns] or null
-  bool accumulate = false;
+  const float* add = nullptr;   ///< [rows, columns], added last, or null; may be c
+  index_t add_row = 0;
 };
 using MultiplyPairs = void (*)(const PairsProduct& product);
 

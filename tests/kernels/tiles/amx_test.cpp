@@ -51,7 +51,8 @@ void check(MultiplyPairs multiply, index_t rows, index_t columns, index_t k, boo
   p.c_row = c_row;
   p.alpha = accumulate ? 0.5F : 1.0F;
   p.bias = accumulate ? bias.data() : nullptr;
-  p.accumulate = accumulate;
+  p.add = accumulate ? c.data() : nullptr;
+  p.add_row = c_row;
   multiply(p);
   for (index_t i = 0; i < rows; ++i) {
     for (index_t j = 0; j < c_row; ++j) {

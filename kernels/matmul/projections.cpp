@@ -1,0 +1,28 @@
+// Few rows, as in a decode step, meet the stream of tiles in integer arithmetic; for many, tiles
+// become panels of bfloat16 pairs, once for all rows.
+
+#include "kernels/matmul/projections.hpp"
+
+#include "kernels/matmul/projections_rows.hpp"
+
+#include <algorithm>
+
+namespace attn::kernels {
+
+bool projects(Isa isa, index_t m) noexcept {
+  return isa != Isa::scalar && (m <= few_rows || has_dot_products(isa));
+}
+
+std::size_t projections_scratch_bytes(Isa isa, int workers, index_t m, index_t k, bool gated) {
+  const index_t few = few_scratch_bytes(workers, std::min(m, few_rows), k, gated);
+  if (m <= few_rows || !has_dot_products(isa)) return static_cast<std::size_t>(few);
+  return static_cast<std::size_t>(std::max(few, many_scratch_bytes(workers, m, k, gated)));
+}
+
+void project(Isa isa, Workers& workers, const Projections& p) {
+  if (p.m <= 0) return;
+  if (p.m <= few_rows) return project_few(isa, workers, p);
+  project_many(isa, workers, p);
+}
+
+}  // namespace attn::kernels
