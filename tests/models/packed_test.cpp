@@ -74,6 +74,12 @@ void write_llama(const std::filesystem::path& path, DType type) {
   models::write_model(path, metadata, tensors, nullptr);
 }
 
+Options verified() {
+  Options options;
+  options.verify = true;
+  return options;
+}
+
 Options at(kernels::Isa isa, Precision precision, int threads) {
   Options options;
   options.isa = kernels::isa_name(isa);
@@ -142,7 +148,7 @@ TEST_CASE("unpacked, packed anew or saved, a packed model is the same file", "[m
       (void)convert(folder / "tiles.bin", folder / "again.bin", {.pack = isa});
       CHECK(read_file(folder / "again.bin") == tiles);
     }
-    const Model model = Model::open(folder / "tiles.bin", {.verify = true});
+    const Model model = Model::open(folder / "tiles.bin", verified());
     model.save(folder / "saved.bin");
     CHECK(read_file(folder / "saved.bin") == tiles);
     // what a model says of itself is the same either way
@@ -278,5 +284,5 @@ TEST_CASE("verifying looks for NaN in tiles", "[models][packed]") {
   (void)convert(folder / "nan.bin", folder / "tiles.bin", {.pack = "avx2"});
   CHECK_NOTHROW(Model::open(folder / "tiles.bin"));
   require_error(ErrorKind::invalid, {"k_proj", "[17, 5]"},
-                [&] { (void)Model::open(folder / "tiles.bin", {.verify = true}); });
+                [&] { (void)Model::open(folder / "tiles.bin", verified()); });
 }

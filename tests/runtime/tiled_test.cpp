@@ -4,6 +4,7 @@
 
 #include "attn/error.hpp"
 #include "runtime/ops.hpp"
+#include "runtime/session.hpp"
 #include "runtime/stored.hpp"
 #include "support/files.hpp"
 #include "support/numbers.hpp"
@@ -11,6 +12,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 using namespace attn;
