@@ -78,7 +78,7 @@ runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> spec
     throw Error(ErrorKind::invalid, "tensor '" + std::string(name) + "' is missing");
   }
   const std::vector<runtime::Dim> dims(spec->shape.begin(), spec->shape.end());
-  return graph.weight(spec->name, spec->dtype, runtime::Shape(dims));
+  return graph.weight(spec->name, spec->dtype, runtime::Shape(dims), spec->layout);
 }
 
 namespace {

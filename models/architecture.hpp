@@ -36,6 +36,7 @@ struct WeightSpec {
   std::int64_t fan_in = 1;  ///< for Initial::uniform
   Storage storage = Storage::f32;
   runtime::DType dtype = runtime::DType::f32;  ///< as the weights of a file have it, for `stored`
+  runtime::WeightLayout layout = runtime::WeightLayout::rows;  ///< likewise
 };
 
 /// The shapes of the tensors that a file brings, by name.

@@ -45,7 +45,11 @@ std::unique_ptr<Model::Impl> Model::Impl::of(models::Source source, const Option
     for (const runtime::TensorEntry& entry : source.tensors) shapes[entry.name] = entry.shape;
     std::vector<WeightSpec> specs = kind.weights(source.metadata, shapes);
     Weights weights = Weights::from_source(source, specs);
-    for (WeightSpec& spec : specs) spec.dtype = weights.all().find(spec.name)->second.dtype;
+    for (WeightSpec& spec : specs) {
+      const Weights::Tensor& tensor = weights.all().find(spec.name)->second;
+      spec.dtype = tensor.dtype;
+      spec.layout = tensor.layout;
+    }
     std::shared_ptr<const models::Tokenizer> tokenizer;
     if (source.tokenizer) {
       tokenizer = std::make_shared<models::Tokenizer>(std::move(*source.tokenizer), "tokenizer");
@@ -210,7 +214,8 @@ void Model::save(const std::filesystem::path& path) const {
     for (const WeightSpec& spec : impl.specs) {
       const Weights::Tensor& tensor = impl.weights.all().find(spec.name)->second;
       const auto* const data = static_cast<const std::byte*>(tensor.data);
-      tensors.push_back({spec.name, tensor.dtype, tensor.shape, {data, tensor.bytes()}});
+      tensors.push_back(
+          {spec.name, tensor.dtype, tensor.shape, {data, tensor.bytes()}, tensor.layout});
     }
     models::write_model(path, impl.metadata, tensors,
                         impl.tokenizer ? &impl.tokenizer->spec() : nullptr);

@@ -4,6 +4,7 @@
 #include "models/random.hpp"
 #include "runtime/formats/text.hpp"
 #include "runtime/stored.hpp"
+#include "runtime/tiled.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -49,14 +50,19 @@ Weights::Tensor taken(const TensorEntry& entry, Storage storage) {
   const bool in_place = entry.dtype == DType::f32 ? aligned : storage == Storage::stored;
   if (in_place) {
     tensor.dtype = entry.dtype;
+    tensor.layout = entry.layout;
     // read-only memory; a session writes weights only while training, which works on a copy
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
     tensor.data = const_cast<std::byte*>(entry.data.data());
   } else {
+    std::vector<std::byte> rows;
+    if (entry.layout == runtime::WeightLayout::tiles) {
+      rows = runtime::to_rows(entry.dtype, entry.shape, entry.data);
+    }
     tensor.own.resize(tensor.elements());
     kernels::dequantize(kernels::Isa::scalar, *type,
-                        static_cast<kernels::index_t>(tensor.own.size()), entry.data.data(),
-                        tensor.own.data());
+                        static_cast<kernels::index_t>(tensor.own.size()),
+                        rows.empty() ? entry.data.data() : rows.data(), tensor.own.data());
     tensor.data = tensor.own.data();
   }
   return tensor;
@@ -65,6 +71,7 @@ Weights::Tensor taken(const TensorEntry& entry, Storage storage) {
 }  // namespace
 
 std::size_t Weights::Tensor::bytes() const {
+  if (layout == runtime::WeightLayout::tiles) return *runtime::tiled_size(dtype, shape);
   return runtime::dtype_bytes(dtype, static_cast<std::int64_t>(elements()));
 }
 

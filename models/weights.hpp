@@ -19,6 +19,7 @@ class Weights {
   struct Tensor {
     Dims shape;
     runtime::DType dtype = runtime::DType::f32;
+    runtime::WeightLayout layout = runtime::WeightLayout::rows;
     void* data = nullptr;  ///< into the mapping (never written then) or into `own`
     std::vector<float> own;
     [[nodiscard]] std::size_t bytes() const;

@@ -3,6 +3,7 @@
 #include "attn/error.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
+#include "runtime/tiled.hpp"
 
 #include <algorithm>
 
@@ -44,13 +45,20 @@ ValueId Graph::input(std::string name, DType dtype, Shape shape) {
   return named(std::move(name), dtype, shape, Role::input);
 }
 
-ValueId Graph::weight(std::string name, DType dtype, Shape shape) {
+ValueId Graph::weight(std::string name, DType dtype, Shape shape, WeightLayout layout) {
+  std::vector<std::int64_t> dims;
   for (const Dim dim : shape.dims()) {
     if (dim.symbolic()) {
       throw Error(ErrorKind::invalid, "graph: weight '" + name + "' has a symbolic dimension");
     }
+    dims.push_back(dim.extent);
   }
-  return named(std::move(name), dtype, shape, Role::weight);
+  if (layout == WeightLayout::tiles && !tiled_size(dtype, dims)) {
+    throw Error(ErrorKind::invalid, "graph: weight '" + name + "' cannot stand in tiles");
+  }
+  const ValueId id = named(std::move(name), dtype, shape, Role::weight);
+  values_[slot(id)].layout = layout;
+  return id;
 }
 
 ValueId Graph::state(std::string name, DType dtype, Shape shape) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/shape.hpp"
+#include "runtime/weight_layout.hpp"
 
 #include <any>
 #include <string>
@@ -40,6 +41,7 @@ struct Value {
   /// not, and of a slice they do.)
   bool rows_contiguous = true;
   std::vector<double> constant;  ///< the elements of a constant
+  WeightLayout layout = WeightLayout::rows;
 };
 
 struct Node {
@@ -63,9 +65,11 @@ class Graph {
   Symbol symbol(std::string name);
 
   /// Names are unique among inputs, among weights and among states: Error(invalid) otherwise, and
-  /// for a dimension that is negative or of an unknown symbol. A weight has constant dimensions.
+  /// for a dimension that is negative or of an unknown symbol. A weight has constant dimensions,
+  /// and stands in tiles only where it can (runtime/tiled.hpp).
   ValueId input(std::string name, DType dtype, Shape shape);
-  ValueId weight(std::string name, DType dtype, Shape shape);
+  ValueId weight(std::string name, DType dtype, Shape shape,
+                 WeightLayout layout = WeightLayout::rows);
   ValueId state(std::string name, DType dtype, Shape shape);
   /// A constant of a shape without symbols, its elements row-major: F64, F32, or I32 (whole
   /// numbers). Error(invalid) otherwise.

@@ -96,6 +96,9 @@ struct BindContext {
   [[nodiscard]] DType dtype(std::size_t input) const {
     return graph.value(node.inputs[input]).dtype;
   }
+  [[nodiscard]] bool in_tiles(std::size_t input) const {
+    return graph.value(node.inputs[input]).layout == WeightLayout::tiles;
+  }
   template <class T>
   [[nodiscard]] const T& attributes() const {
     return *std::any_cast<T>(&node.attributes);

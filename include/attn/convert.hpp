@@ -16,6 +16,10 @@ struct ConvertOptions {
   /// they are. Norms and biases become or stay f32. Rows that are no whole number of blocks become
   /// f16.
   std::string quantize = {};
+  /// avx2, avx512 or amx: 16-bit and quantized weights of projections are written in the tiles that
+  /// products read at these levels (the same for all three), which loading then uses where they
+  /// stand in the file; empty: in rows.
+  std::string pack = {};
   OnProgress on_progress = nullptr;  ///< bytes of the weights
 };
 
@@ -23,15 +27,17 @@ struct ConvertOptions {
 struct Converted {
   std::string architecture;
   std::int64_t tensors = 0, requantized = 0;
+  std::int64_t packed = 0;          ///< tensors written in tiles
   std::vector<std::string> as_f16;  ///< tensors whose rows do not divide into blocks
   std::uint64_t bytes_before = 0, bytes_after = 0;
 };
 
 /// Packs a GGUF file, a folder in the Hugging Face layout or a model.bin into one model.bin: the
 /// tensors that its architecture has, the tokenizer and the chat template. Without `quantize` every
-/// weight keeps its bits. Written atomically; source and target may be the same file. Throws
-/// Error(usage) for an unknown type, Error(invalid) for a source that is no model or holds weights
-/// that are not finite where they are quantized, Error(io).
+/// weight keeps its bits, also those of a packed model.bin that is unpacked or packed again.
+/// Written atomically; source and target may be the same file. Throws Error(usage) for an unknown
+/// type or level, Error(invalid) for a source that is no model or holds weights that are not finite
+/// where they are quantized, Error(io).
 Converted convert(const std::filesystem::path& source, const std::filesystem::path& target,
                   const ConvertOptions& options = {});
 

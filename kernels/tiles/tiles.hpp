@@ -44,4 +44,9 @@ inline constexpr index_t tile_rows = 16, tile_columns = 32;
 void write_tiles(WeightType type, index_t n, index_t k, const void* weights, index_t band,
                  void* to);
 
+/// Row `row` of W [n, k] out of its tiles, as write_tiles was given it, to `to` (row_bytes(type, k)
+/// bytes): the exact inverse, for every type but f32, of which tiles hold no more than bf16. No
+/// pointer needs alignment. Thread-safe.
+void read_tiles(WeightType type, index_t k, const void* tiles, index_t row, void* to);
+
 }  // namespace attn::kernels

@@ -5,6 +5,7 @@
 #include "models/source/write_model.hpp"
 #include "runtime/formats/text.hpp"
 #include "runtime/stored.hpp"
+#include "runtime/tiled.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -17,22 +18,26 @@ using models::Storage;
 using models::WeightSpec;
 using runtime::DType;
 using runtime::TensorEntry;
+using runtime::WeightLayout;
 
 class Converter {
  public:
-  Converter(Source source, std::optional<DType> type, const OnProgress& progress)
-      : source_(std::move(source)), type_(type), progress_(progress) {}
+  Converter(Source source, std::optional<DType> type, const ConvertOptions& options)
+      : source_(std::move(source)), type_(type), options_(options) {}
 
   Converted write(const std::filesystem::path& target) {
     pick();
     for (std::size_t i = 0; i < picked_.size(); ++i) {
-      recode(picked_[i], storages_[i]);
       done_ += picked_[i].data.size();
-      if (progress_) {
-        progress_(static_cast<std::int64_t>(done_),
-                  static_cast<std::int64_t>(result_.bytes_before));
+      unpack(i);
+      recode(i);
+      pack(i);
+      if (options_.on_progress) {
+        options_.on_progress(static_cast<std::int64_t>(done_),
+                             static_cast<std::int64_t>(result_.bytes_before));
       }
     }
+    if (result_.packed > 0) source_.metadata.set(models::packed_for_key, options_.pack);
     for (const TensorEntry& entry : picked_) result_.bytes_after += entry.data.size();
     models::write_model(target, source_.metadata, picked_,
                         source_.tokenizer ? &*source_.tokenizer : nullptr);
@@ -57,9 +62,37 @@ class Converter {
       storages_.push_back(spec.storage);
     }
     result_.tensors = static_cast<std::int64_t>(picked_.size());
+    made_.resize(picked_.size());
+    if (options_.pack.empty()) return;
+    runtime::Graph graph;
+    kind.build(graph, source_.metadata, specs, false);
+    multiplied_ = runtime::multiplied_weights(graph);
   }
 
-  void recode(TensorEntry& entry, Storage storage) {
+  void take(std::size_t i, std::vector<std::byte> bytes) {
+    made_[i] = std::move(bytes);
+    picked_[i].data = made_[i];
+  }
+
+  // All that follows works on rows.
+  void unpack(std::size_t i) {
+    TensorEntry& entry = picked_[i];
+    if (entry.layout == WeightLayout::rows) return;
+    take(i, runtime::to_rows(entry.dtype, entry.shape, entry.data));
+    entry.layout = WeightLayout::rows;
+  }
+
+  void pack(std::size_t i) {
+    TensorEntry& entry = picked_[i];
+    if (!multiplied_.contains(entry.name) || !runtime::tiled_size(entry.dtype, entry.shape)) return;
+    take(i, runtime::to_tiles(entry.dtype, entry.shape, entry.data));
+    entry.layout = WeightLayout::tiles;
+    ++result_.packed;
+  }
+
+  void recode(std::size_t i) {
+    TensorEntry& entry = picked_[i];
+    const Storage storage = storages_[i];
     if (!type_ || storage == Storage::f32) return;
     DType type = storage == Storage::stored ? *type_ : DType::f32;
     if (entry.shape.empty() || entry.shape.back() % runtime::dtype_block(type) != 0) {
@@ -67,9 +100,8 @@ class Converter {
       result_.as_f16.push_back(entry.name);
     }
     if (type == entry.dtype) return;
-    made_.push_back(encoded(entry, type));
+    take(i, encoded(entry, type));
     entry.dtype = type;
-    entry.data = made_.back();
     ++result_.requantized;
   }
 
@@ -97,10 +129,11 @@ class Converter {
 
   Source source_;
   std::optional<DType> type_;
-  const OnProgress& progress_;
+  const ConvertOptions& options_;
   std::vector<TensorEntry> picked_;
   std::vector<Storage> storages_;
-  std::vector<std::vector<std::byte>> made_;
+  std::vector<std::vector<std::byte>> made_;       // by picked_: what is not a view of the source
+  std::set<std::string, std::less<>> multiplied_;  // empty where nothing is packed
   std::uint64_t done_ = 0;
   Converted result_;
 };
@@ -121,8 +154,10 @@ Converted convert(const std::filesystem::path& source, const std::filesystem::pa
                   const ConvertOptions& options) {
   return models::errors_of_ours([&] {
     const std::optional<DType> type = type_named(options.quantize);
-    return Converter(models::open_source(source, /*verify=*/false), type, options.on_progress)
-        .write(target);
+    if (!options.pack.empty()) {
+      models::check_packed_for(options.pack, ErrorKind::usage, "pack: ");
+    }
+    return Converter(models::open_source(source, /*verify=*/false), type, options).write(target);
   });
 }
 

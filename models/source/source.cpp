@@ -1,5 +1,8 @@
 #include "models/source/source.hpp"
 
+#include "kernels/isa.hpp"
+#include "runtime/formats/text.hpp"
+
 #include <array>
 #include <fstream>
 
@@ -22,6 +25,14 @@ Source source_at(const std::filesystem::path& path, bool verify) {
 }
 
 }  // namespace
+
+void check_packed_for(std::string_view isa, ErrorKind kind, const std::string& where) {
+  using kernels::Isa;
+  for (const Isa level : {Isa::avx2, Isa::avx512, Isa::amx}) {
+    if (kernels::isa_name(level) == isa) return;
+  }
+  throw Error(kind, where + runtime::quote(isa) + " is none of avx2, avx512, amx");
+}
 
 Source open_source(const std::filesystem::path& path, bool verify) {
   Source source = source_at(path, verify);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "attn/error.hpp"
 #include "models/metadata.hpp"
 #include "models/text/tokenizer_spec.hpp"
 #include "runtime/formats/gguf.hpp"
@@ -43,8 +44,15 @@ struct Source {
 [[nodiscard]] Source source_of(const runtime::Gguf& file);
 [[nodiscard]] Source source_of_folder(const std::filesystem::path& folder, bool verify);
 
-/// The tensor of a model.bin that holds the tokenizer, and the key that describes block formats.
+/// The tensor of a model.bin that holds the tokenizer, the key that describes block formats, the
+/// one that describes weights in tiles, and the ISA level that these were packed for.
 inline constexpr const char* tokenizer_tensor = "attn.tokenizer";
 inline constexpr const char* quantized_key = "attn.quantized";
+inline constexpr const char* packed_key = "attn.packed";
+inline constexpr const char* packed_for_key = "attn.packed_for";
+
+/// Throws Error(kind), its message beginning with `where`, unless weights are packed for a level of
+/// that name.
+void check_packed_for(std::string_view isa, ErrorKind kind, const std::string& where);
 
 }  // namespace attn::models

@@ -11,15 +11,24 @@ void write_model(const std::filesystem::path& path, const Metadata& metadata,
   using runtime::DType;
   std::map<std::string, std::string> keys = metadata.all();
   keys.erase(quantized_key);
-  runtime::Json described = runtime::Json::object();
+  keys.erase(packed_key);
+  runtime::Json described = runtime::Json::object(), packed = runtime::Json::object();
   std::vector<runtime::TensorEntry> entries(tensors.begin(), tensors.end());
   for (runtime::TensorEntry& entry : entries) {
-    if (runtime::dtype_block(entry.dtype) == 1) continue;
-    described[entry.name] = {{"type", runtime::dtype_name(entry.dtype)}, {"shape", entry.shape}};
+    const bool tiles = entry.layout == runtime::WeightLayout::tiles;
+    if (!tiles && runtime::dtype_block(entry.dtype) == 1) continue;
+    runtime::Json& about = (tiles ? packed : described)[entry.name];
+    about = {{"type", runtime::dtype_name(entry.dtype)}, {"shape", entry.shape}};
+    if (tiles) about["layout"] = runtime::tiles_name;
     entry.dtype = DType::u8;
     entry.shape = {static_cast<std::int64_t>(entry.data.size())};
   }
   if (!described.empty()) keys[quantized_key] = described.dump();
+  if (packed.empty()) {
+    keys.erase(packed_for_key);
+  } else {
+    keys[packed_key] = packed.dump();
+  }
   std::string text;
   if (tokenizer != nullptr) {
     text = to_json(*tokenizer);

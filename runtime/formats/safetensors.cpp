@@ -280,17 +280,7 @@ void Safetensors::verify() const {
                        ", its data has " + found + ": the file is damaged");
     }
   }
-  for (const TensorEntry& tensor : tensors()) {
-    const std::optional<std::size_t> place = first_non_finite(tensor);
-    if (!place) continue;
-    std::vector<std::int64_t> index(tensor.shape.size());
-    auto rest = static_cast<std::int64_t>(*place);
-    for (std::size_t d = index.size(); d-- > 0; rest /= tensor.shape[d]) {
-      index[d] = rest % tensor.shape[d];
-    }
-    fail(name(),
-         "tensor " + quote(tensor.name) + " holds NaN or infinity at index " + shape_text(index));
-  }
+  for (const TensorEntry& tensor : tensors()) require_finite(tensor, name());
 }
 
 }  // namespace attn::runtime

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/dtype.hpp"
+#include "runtime/weight_layout.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -27,12 +28,14 @@ inline constexpr std::uint64_t largest_header = 100'000'000;  // as the referenc
 inline constexpr std::size_t most_dimensions = 8;
 
 /// One named array in a container: row-major, little-endian, `data` as long as shape and type say
-/// (empty if a dimension is zero) and of any alignment.
+/// (empty if a dimension is zero) and of any alignment. What a container holds itself stands in
+/// rows; a model's weights may stand in tiles.
 struct TensorEntry {
   std::string name;
   DType dtype = DType::f32;
   std::vector<std::int64_t> shape;
   std::span<const std::byte> data;
+  WeightLayout layout = WeightLayout::rows;
 };
 
 /// A safetensors container, read in place: the header is checked completely when it is opened, the

@@ -1,5 +1,8 @@
 #include "runtime/formats/safetensors_check.hpp"
 
+#include "attn/error.hpp"
+#include "runtime/formats/text.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <xxhash.h>
@@ -73,6 +76,18 @@ std::optional<std::size_t> first_non_finite(const TensorEntry& tensor) noexcept 
     default: break;  // whole numbers, and block formats, which a container does not hold
   }
   return std::nullopt;
+}
+
+void require_finite(const TensorEntry& tensor, const std::string& file) {
+  const std::optional<std::size_t> place = first_non_finite(tensor);
+  if (!place) return;
+  std::vector<std::int64_t> index(tensor.shape.size());
+  auto rest = static_cast<std::int64_t>(*place);
+  for (std::size_t d = index.size(); d-- > 0; rest /= tensor.shape[d]) {
+    index[d] = rest % tensor.shape[d];
+  }
+  throw Error(ErrorKind::invalid, file + ": tensor " + quote(tensor.name) +
+                                      " holds NaN or infinity at index " + shape_text(index));
 }
 
 }  // namespace attn::runtime

@@ -24,4 +24,8 @@ namespace attn::runtime {
 /// floating-point type and has one.
 [[nodiscard]] std::optional<std::size_t> first_non_finite(const TensorEntry& tensor) noexcept;
 
+/// Throws Error(invalid) naming file, tensor and index if the tensor, which stands in rows, has a
+/// NaN or infinity.
+void require_finite(const TensorEntry& tensor, const std::string& file);
+
 }  // namespace attn::runtime

@@ -1,5 +1,6 @@
 #include "attn/error.hpp"
 #include "kernels/embedding/embedding.hpp"
+#include "kernels/tiles/tiles.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
@@ -56,11 +57,16 @@ class GatherKernel final : public Kernel {
   T* y_ = nullptr;
 };
 
-// Decodes the rows that are asked for.
+// Decodes the rows that are asked for; those that stand in tiles are put together first.
 class StoredGatherKernel final : public Kernel {
  public:
   explicit StoredGatherKernel(const BindContext& c)
-      : isa_(c.isa), type_(*weight_type(c.dtype(0))) {}
+      : isa_(c.isa), type_(*weight_type(c.dtype(0))), in_tiles_(c.in_tiles(0)) {}
+
+  [[nodiscard]] std::size_t scratch_bytes(const Operands& largest, int workers) const override {
+    const kernels::index_t bytes = kernels::row_bytes(type_, largest.outputs[0].dim(1));
+    return in_tiles_ ? static_cast<std::size_t>(bytes * workers) : 0;
+  }
 
   void prepare(const Operands& o) override {
     rows_ = o.inputs[0].dim(0);
@@ -69,15 +75,21 @@ class StoredGatherKernel final : public Kernel {
     count_ = o.outputs[0].dim(0);
     cols_ = o.outputs[0].dim(1);
     y_ = o.outputs[0].as<float>();
+    scratch_ = static_cast<std::byte*>(o.scratch);
   }
   void run(kernels::Workers& workers) override {
     check_ids(count_, ids_, rows_);
     const kernels::index_t bytes = kernels::row_bytes(type_, cols_);
     constexpr kernels::index_t grain = 16;  // rows: some 10 µs
     kernels::parallel_for(
-        workers, kernels::ceil_div(count_, grain), [&](kernels::index_t chunk, int) {
+        workers, kernels::ceil_div(count_, grain), [&](kernels::index_t chunk, int worker) {
           for (kernels::index_t i = chunk * grain; i < std::min(count_, (chunk + 1) * grain); ++i) {
-            kernels::dequantize(isa_, type_, cols_, table_ + ids_[i] * bytes, y_ + i * cols_);
+            const std::byte* row = table_ + ids_[i] * bytes;
+            if (in_tiles_) {
+              row = scratch_ + worker * bytes;
+              kernels::read_tiles(type_, cols_, table_, ids_[i], scratch_ + worker * bytes);
+            }
+            kernels::dequantize(isa_, type_, cols_, row, y_ + i * cols_);
           }
         });
   }
@@ -85,10 +97,12 @@ class StoredGatherKernel final : public Kernel {
  private:
   kernels::Isa isa_;
   kernels::WeightType type_;
+  bool in_tiles_;
   kernels::index_t rows_ = 0, count_ = 0, cols_ = 0;
   const std::byte* table_ = nullptr;
   const std::int32_t* ids_ = nullptr;
   float* y_ = nullptr;
+  std::byte* scratch_ = nullptr;  // a row a worker
 };
 
 std::unique_ptr<Kernel> bind(const BindContext& context) {

@@ -16,8 +16,8 @@
 namespace attn::runtime {
 namespace {
 
-// What stands for tiles among the orders that weights are packed in.
-constexpr char tiles_kind = 0;
+// What stands for tiles, and for rows out of them, among the orders that weights are packed in.
+constexpr char tiles_kind = 0, rows_kind = 0;
 
 // a [batch, m, k] with b [batch, k, n]; otherwise b is one matrix and a's outer dimensions are
 // rows.
@@ -82,6 +82,7 @@ class MatmulKernel final : public Kernel {
                            c.graph.value(c.node.inputs[1]).shape.rank(), attributes_)),
         stored_(storage_only(c.dtype(1))),
         tiled_(tiled_b(c, pairwise_)),
+        in_tiles_(c.in_tiles(1)),
         constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>),
         packs_(c.packs) {}
 
@@ -104,9 +105,14 @@ class MatmulKernel final : public Kernel {
     if constexpr (std::is_same_v<T, float>) {
       const kernels::MatmulProblem problem = problem_of(args_);
       impl_ = &kernels::choose_matmul(problem, isa_);
-      if (tiled_) {
+      if (in_tiles_ && tiled_) {
+        args_.stored.tiles = b_data_;
+      } else if (tiled_) {
         pack_ = &packs_->find(b_data_, &tiles_kind, tiles_bytes());
         args_.stored.tiles = pack_->data();
+      } else if (in_tiles_) {
+        pack_ = &packs_->find(b_data_, &rows_kind, rows_bytes());
+        args_.stored.data = pack_->data();
       } else if (constant_b_) {
         const std::size_t bytes = impl_->packed_bytes(problem, isa_);
         pack_ = bytes > 0 ? &packs_->find(b_data_, impl_->name, bytes) : nullptr;
@@ -141,16 +147,23 @@ class MatmulKernel final : public Kernel {
   [[nodiscard]] std::size_t tiles_bytes() const {
     return static_cast<std::size_t>(kernels::tiled_bytes(type_, args_.n, args_.k));
   }
+  [[nodiscard]] std::size_t rows_bytes() const {
+    return static_cast<std::size_t>(kernels::row_bytes(type_, args_.n * args_.k));
+  }
 
   // Weights stand still for the life of a session.
   void fill(kernels::Workers& workers, std::byte* to) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (!tiled_) return impl_->pack(problem_of(args_), isa_, args_.b, to);
-      const kernels::index_t band = kernels::tile_band_bytes(type_, args_.k);
-      kernels::parallel_for(
-          workers, kernels::ceil_div(args_.n, kernels::tile_rows), [&](kernels::index_t i, int) {
-            kernels::write_tiles(type_, args_.n, args_.k, b_data_, i, to + i * band);
-          });
+      if (!tiled_ && !in_tiles_) return impl_->pack(problem_of(args_), isa_, args_.b, to);
+      using kernels::index_t, kernels::tile_rows;
+      const index_t n = args_.n, k = args_.k;
+      const index_t band = kernels::tile_band_bytes(type_, k), row = kernels::row_bytes(type_, k);
+      kernels::parallel_for(workers, kernels::ceil_div(n, tile_rows), [&](index_t i, int) {
+        if (tiled_) return kernels::write_tiles(type_, n, k, b_data_, i, to + i * band);
+        for (index_t r = i * tile_rows; r < std::min(n, (i + 1) * tile_rows); ++r) {
+          kernels::read_tiles(type_, k, b_data_, r, to + r * row);
+        }
+      });
     }
   }
 
@@ -203,7 +216,9 @@ class MatmulKernel final : public Kernel {
 
   kernels::Isa isa_;
   MatmulAttributes attributes_;
-  bool pairwise_, stored_, tiled_, constant_b_;
+  bool pairwise_, stored_;
+  bool tiled_, in_tiles_;  ///< are tiles multiplied, and are they how B stands?
+  bool constant_b_;
   std::shared_ptr<Packs> packs_;
   Packs::Pack* pack_ = nullptr;  // of what runs now, if it reads packed weights
   const void* b_data_ = nullptr;

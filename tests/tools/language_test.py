@@ -367,6 +367,56 @@ class Conversion(LanguageTest):
                 self.assertGreater(worst, 0, kind)
                 self.assertLess(told["bytes_after"], told["bytes_before"] * 0.6)
 
+    def test_packed_models_give_the_bits_of_their_rows_and_are_unpacked(self):
+        self.convert(LLAMA, "-o", "rows.bin", "--quantize", "q4_1")
+        rows = (self.folder / "rows.bin").read_bytes()
+        logits, info = self.logits("rows.bin"), self.json("rows.bin", "--info")
+        for isa in ("avx2", "avx512", "amx"):
+            told = self.convert("rows.bin", "-o", "tiles.bin", "--pack", isa)
+            self.assertEqual(told["packed"], 15)
+            self.assertEqual(told["requantized"], 0)
+            self.assertEqual(self.logits("tiles.bin"), logits)
+            packed = self.json("tiles.bin", "--info")
+            self.assertEqual(packed["tensors"], info["tensors"])
+            self.assertEqual(packed["metadata"]["attn.packed_for"], isa)
+            self.convert("tiles.bin", "-o", "tiles.bin")  # over itself
+            self.assertEqual((self.folder / "tiles.bin").read_bytes(), rows)
+        out = self.call(CONVERT, "rows.bin", "-o", "tiles.bin", "--pack", "avx2")[0]
+        self.assertIn("15 packed", out)
+        out = self.call(CONVERT, str(LLAMA), "-o", "f32.bin", "--pack", "avx2")[0]
+        self.assertIn("nothing to pack", out)
+        self.assertIn("sse", self.refused(2, CONVERT, "rows.bin", "-o", "x.bin", "--pack", "sse"))
+        self.refused(2, CONVERT, "rows.bin", "-o", "x.bin", "--pack", "scalar")
+        self.convert("rows.bin", "-o", "tiles.bin", "--pack", "amx")
+        whole = (self.folder / "tiles.bin").read_bytes()
+        for length in (len(whole) // 2, len(whole) - 1):
+            self.refuses(3, ["cut.bin"], self.file("cut.bin", whole[:length]), "--tokens", "1")
+        for good, bad, word in (
+            (b"tiles16x32", b"tiles16x64", "tiles16x64"),
+            (b'\\"Q4_1\\"', b'\\"Q4_0\\"', "Q4_0"),
+            (b"[64,64]", b"[64,96]", "[64, 96]"),
+            (b'"attn.packed_for":"amx"', b'"attn.packed_for":"apx"', "apx"),
+        ):
+            self.assertIn(good, whole)
+            path = self.file("lying.bin", whole.replace(good, bad, 1))
+            self.refuses(3, ["lying.bin", word], path, "--tokens", "1")
+
+    @needs_smollm2
+    def test_a_packed_model_keeps_no_second_copy_in_memory(self):
+        def peak(model, *arguments):
+            command = [RUN, model, "-p", "Once", "-n", "8", "--temp", "0", "-c", "64", *arguments]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL, cwd=self.folder)
+            status, usage = os.wait4(process.pid, 0)[1:]
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, 0)
+            return usage.ru_maxrss / 1024
+
+        self.convert(SMOLLM2, "-o", "rows.bin")
+        self.convert("rows.bin", "-o", "tiles.bin", "--pack", "avx2")
+        # with 92 MiB of weights; an embedding of 29 is looked up in the file's rows beside its tiles
+        self.assertLess(peak("tiles.bin") + 15, peak("rows.bin"))
+
     def test_what_cannot_be_is_refused(self):
         self.refused(2, CONVERT)
         self.refused(2, CONVERT, LLAMA)

@@ -18,7 +18,7 @@ using namespace attn;
 using namespace attn::tools;
 
 struct Arguments {
-  std::optional<std::string> source, output, quantize;
+  std::optional<std::string> source, output, quantize, pack;
   bool json = false;
 };
 
@@ -31,6 +31,10 @@ void declare(CLI::App& app, Arguments& arguments) {
                  "Store projections and embeddings as q8_0, q4_0, q4_1, bf16, f16 or f32; without "
                  "it every weight keeps its bits")
       ->type_name("TYPE");
+  app.add_option("--pack", arguments.pack,
+                 "Store 16-bit and quantized projections in the order that products read at avx2, "
+                 "avx512 or amx (the same file for all): loading then copies none of them")
+      ->type_name("ISA");
   app.add_flag("--json", arguments.json, "Print what was done as JSON");
   app.set_help_flag("-h,--help", "Print this");
   app.set_version_flag("--version", std::string("attn-convert ") + ATTN_VERSION,
@@ -40,10 +44,11 @@ void declare(CLI::App& app, Arguments& arguments) {
       "            5 not enough memory, 130 interrupted\n\n"
       "Examples:\n"
       "  attn-convert smollm2.gguf -o smollm2.bin && attn-run smollm2.bin --chat\n"
-      "  attn-convert all-minilm-l6-v2 -o minilm.bin --quantize q8_0");
+      "  attn-convert all-minilm-l6-v2 -o minilm.bin --quantize q8_0\n"
+      "  attn-convert smollm2.gguf -o smollm2.bin --pack avx512");
 }
 
-std::string text_of(const Converted& done, const std::string& output) {
+std::string text_of(const Converted& done, const std::string& output, bool pack) {
   constexpr double mebibyte = 1024 * 1024;
   std::string text =
       fmt::format("{}: {}, {} tensors, {:.1f} MiB of weights", output, done.architecture,
@@ -52,7 +57,11 @@ std::string text_of(const Converted& done, const std::string& output) {
     text += fmt::format(" (from {:.1f} MiB, {} re-encoded)",
                         static_cast<double>(done.bytes_before) / mebibyte, done.requantized);
   }
+  if (done.packed > 0) text += fmt::format(", {} packed", done.packed);
   text += "\n";
+  if (pack && done.packed == 0) {
+    text += "nothing to pack: the projections are F32, which --quantize would change\n";
+  }
   for (const std::string& name : done.as_f16) {
     text += "as f16, since its rows do not divide into blocks: " + name + "\n";
   }
@@ -65,6 +74,7 @@ std::string json_of(const Converted& done, const std::string& output) {
   object.add("architecture", json_string(done.architecture));
   object.add("tensors", std::to_string(done.tensors));
   object.add("requantized", std::to_string(done.requantized));
+  object.add("packed", std::to_string(done.packed));
   object.add("bytes_before", std::to_string(done.bytes_before));
   object.add("bytes_after", std::to_string(done.bytes_after));
   object.add("as_f16", json_list(done.as_f16));
@@ -84,6 +94,7 @@ int main(int argc, char** argv) {
     check_output_file(*arguments.output);
     ConvertOptions options;
     options.quantize = arguments.quantize.value_or("");
+    options.pack = arguments.pack.value_or("");
     ProgressBar progress("converting");
     const HoldInterrupts hold;  // the file is whole, or not there
     options.on_progress = [&](std::int64_t done, std::int64_t total) {
@@ -92,6 +103,7 @@ int main(int argc, char** argv) {
     };
     const Converted done = convert(*arguments.source, *arguments.output, options);
     progress.clear();
-    out.print(arguments.json ? json_of(done, *arguments.output) : text_of(done, *arguments.output));
+    out.print(arguments.json ? json_of(done, *arguments.output)
+                             : text_of(done, *arguments.output, arguments.pack.has_value()));
   });
 }

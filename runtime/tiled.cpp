@@ -1,0 +1,62 @@
+#include "runtime/tiled.hpp"
+
+#include "kernels/tiles/tiles.hpp"
+#include "runtime/formats/checked.hpp"
+#include "runtime/ops.hpp"
+#include "runtime/ops/defs.hpp"
+#include "runtime/stored.hpp"
+
+namespace attn::runtime {
+
+std::optional<std::uint64_t> tiled_size(DType dtype, std::span<const std::int64_t> shape) noexcept {
+  if (!storage_only(dtype) || shape.size() != 2 || !checked_elements(shape) ||
+      shape[1] % dtype_block(dtype) != 0) {
+    return std::nullopt;
+  }
+  // 16 bits a weight are the most: with room for padding, a band then counts its bytes too
+  if (!checked_multiply(shape[1], 4 * kernels::tile_rows * kernels::tile_columns)) {
+    return std::nullopt;
+  }
+  const kernels::index_t bands =
+      shape[0] / kernels::tile_rows + (shape[0] % kernels::tile_rows > 0);
+  const kernels::index_t band = kernels::tile_band_bytes(*weight_type(dtype), shape[1]);
+  return checked_multiply(static_cast<std::uint64_t>(bands), static_cast<std::uint64_t>(band));
+}
+
+std::vector<std::byte> to_tiles(DType dtype, std::span<const std::int64_t> shape,
+                                std::span<const std::byte> rows) {
+  const auto type = *weight_type(dtype);
+  const kernels::index_t n = shape[0], k = shape[1], band = kernels::tile_band_bytes(type, k);
+  std::vector<std::byte> tiles(static_cast<std::size_t>(kernels::tiled_bytes(type, n, k)));
+  for (kernels::index_t i = 0; i < kernels::ceil_div(n, kernels::tile_rows); ++i) {
+    kernels::write_tiles(type, n, k, rows.data(), i, tiles.data() + i * band);
+  }
+  return tiles;
+}
+
+std::vector<std::byte> to_rows(DType dtype, std::span<const std::int64_t> shape,
+                               std::span<const std::byte> tiles) {
+  const auto type = *weight_type(dtype);
+  const kernels::index_t n = shape[0], k = shape[1], bytes = kernels::row_bytes(type, k);
+  std::vector<std::byte> rows(static_cast<std::size_t>(n * bytes));
+  for (kernels::index_t row = 0; row < n; ++row) {
+    kernels::read_tiles(type, k, tiles.data(), row, rows.data() + row * bytes);
+  }
+  return rows;
+}
+
+std::set<std::string, std::less<>> multiplied_weights(const Graph& graph) {
+  std::set<std::string, std::less<>> names;
+  for (const Node& node : graph.nodes()) {
+    if (node.op != &matmul_op) continue;
+    const Value& b = graph.value(node.inputs[1]);
+    const auto& attributes = *std::any_cast<MatmulAttributes>(&node.attributes);
+    if (b.role == Role::weight && b.shape.rank() == 2 && attributes.transpose_b &&
+        !attributes.transpose_a && !attributes.flatten) {
+      names.insert(b.name);
+    }
+  }
+  return names;
+}
+
+}  // namespace attn::runtime

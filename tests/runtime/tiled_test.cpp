@@ -1,0 +1,122 @@
+// Weights that stand in tiles: their sizes, and who reads them how.
+
+#include "runtime/tiled.hpp"
+
+#include "attn/error.hpp"
+#include "runtime/ops.hpp"
+#include "runtime/session.hpp"
+#include "runtime/stored.hpp"
+#include "support/files.hpp"
+#include "support/numbers.hpp"
+#include "support/stored_weights.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+using namespace attn;
+using namespace attn::runtime;
+using namespace attn::test;
+
+namespace {
+
+constexpr std::int64_t n = 37, k = 256;
+
+// Rows looked up in W and multiplied with it, as a tied head does.
+struct Tied {
+  Graph graph;
+  ValueId ids, w, logits;
+
+  Tied(DType type, WeightLayout layout) {
+    ids = graph.input("ids", DType::i32, Shape{3});
+    w = graph.weight("w", type, Shape{n, k}, layout);
+    logits = linear(graph, gather(graph, w, ids), w);
+  }
+};
+
+struct Outcome {
+  std::vector<float> logits;
+  std::size_t packed = 0;  // bytes
+};
+
+Outcome run(DType type, WeightLayout layout, const void* data, kernels::Isa isa,
+            Precision precision) {
+  const Tied tied(type, layout);
+  SessionOptions options;
+  options.isa = isa;
+  options.precision = precision;
+  options.packs = std::make_shared<Packs>();
+  // read-only: nothing here trains
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+  const std::vector<Binding> bindings{{tied.w, const_cast<void*>(data)}};
+  const std::vector<ValueId> fetches{tied.logits};
+  Session session(tied.graph, fetches, bindings, options);
+  const std::int32_t ids[] = {36, 0, 17};
+  std::memcpy(session.tensor(tied.ids).data, ids, sizeof ids);
+  session.run();
+  const TensorView& out = session.tensor(tied.logits);
+  return {{out.as<const float>(), out.as<const float>() + out.elements()}, options.packs->bytes()};
+}
+
+}  // namespace
+
+TEST_CASE("tiles are read where they stand, and by those who need rows unpacked once",
+          "[tiles][session][isa]") {
+  for (const DType type : {DType::bf16, DType::f16, DType::q8_0, DType::q4_1, DType::q5_0,
+                           DType::q4_k, DType::q5_k, DType::q6_k}) {
+    const StoredMatrix m = random_stored(*weight_type(type), n, k, 5);
+    const auto rows = std::as_bytes(std::span(m.data(), dtype_bytes(type, n * k)));
+    const std::int64_t shape[] = {n, k};
+    const std::vector<std::byte> tiles = to_tiles(type, shape, rows);
+    CHECK(tiles.size() == tiled_size(type, shape));
+    CHECK(std::ranges::equal(to_rows(type, shape, tiles), rows));
+    for (const kernels::Isa isa : kernels::supported_isas()) {
+      for (const Precision precision : {Precision::automatic, Precision::bf16, Precision::f32}) {
+        INFO(dtype_name(type) << " at " << kernels::isa_name(isa));
+        const Outcome of_rows = run(type, WeightLayout::rows, rows.data(), isa, precision);
+        const Outcome of_tiles = run(type, WeightLayout::tiles, tiles.data(), isa, precision);
+        CHECK(of_tiles.logits == of_rows.logits);
+        const bool multiplied = isa != kernels::Isa::scalar && precision != Precision::f32;
+        CHECK(of_rows.packed == (multiplied ? tiles.size() : 0));
+        CHECK(of_tiles.packed == (multiplied ? 0 : rows.size()));
+      }
+    }
+  }
+}
+
+TEST_CASE("what cannot stand in tiles has no size there", "[tiles]") {
+  const auto size = [](DType type, std::vector<std::int64_t> shape) {
+    return tiled_size(type, shape);
+  };
+  CHECK(size(DType::q4_1, {16, 32}) == 320);
+  CHECK(size(DType::q4_1, {17, 32}) == 640);
+  CHECK(size(DType::bf16, {1, 1}) == 1024);
+  CHECK(size(DType::q8_0, {0, 32}) == 0);
+  CHECK_FALSE(size(DType::f32, {16, 32}));
+  CHECK_FALSE(size(DType::u8, {16, 32}));
+  CHECK_FALSE(size(DType::q4_1, {16, 33}));
+  CHECK_FALSE(size(DType::q4_k, {16, 32}));
+  CHECK_FALSE(size(DType::q4_1, {16}));
+  CHECK_FALSE(size(DType::q4_1, {16, 32, 1}));
+  CHECK_FALSE(size(DType::q4_1, {-16, 32}));
+  for (const std::int64_t large : {std::int64_t{1} << 58, std::int64_t{1} << 61}) {
+    CHECK_FALSE(size(DType::bf16, {1, large}));
+    CHECK_FALSE(size(DType::bf16, {large, 64}));
+  }
+  Graph graph;
+  require_error(ErrorKind::invalid, {"'w'", "tiles"}, [&] {
+    (void)graph.weight("w", DType::f32, Shape{16, 32}, WeightLayout::tiles);
+  });
+}
+
+TEST_CASE("the weights that are multiplied are those of x Wᵀ", "[tiles]") {
+  Graph graph;
+  const ValueId x = graph.input("x", DType::f32, Shape{2, 32});
+  const ValueId a = graph.weight("a", DType::q8_0, Shape{32, 32});
+  const ValueId b = graph.weight("b", DType::f32, Shape{32, 32});
+  const ValueId ids = graph.input("ids", DType::i32, Shape{2});
+  const ValueId table = graph.weight("table", DType::q8_0, Shape{8, 32});
+  (void)matmul(graph, add(graph, linear(graph, x, a), gather(graph, table, ids)), b);
+  CHECK(multiplied_weights(graph) == std::set<std::string, std::less<>>{"a"});
+}
