@@ -96,8 +96,8 @@ struct BindContext {
   [[nodiscard]] DType dtype(std::size_t input) const {
     return graph.value(node.inputs[input]).dtype;
   }
-  [[nodiscard]] bool in_tiles(std::size_t input) const {
-    return graph.value(node.inputs[input]).layout == WeightLayout::tiles;
+  [[nodiscard]] WeightLayout layout(std::size_t input) const {
+    return graph.value(node.inputs[input]).layout;
   }
   template <class T>
   [[nodiscard]] const T& attributes() const {
@@ -133,7 +133,7 @@ class GradientContext {
 /// A kind of node. One file of runtime/ops each, listed in runtime/ops/table.cpp.
 struct OpDef {
   std::string_view name;
-  /// Types and shapes of the outputs.
+  /// Types and shapes of the outputs; null for what only a session makes, of nodes that have them.
   std::vector<ValueType> (*infer)(const InferContext&) = nullptr;
   /// The kernel; null for a view, which only looks into its first input.
   std::unique_ptr<Kernel> (*bind)(const BindContext&) = nullptr;

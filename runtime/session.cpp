@@ -1,6 +1,7 @@
 #include "runtime/session.hpp"
 
 #include "attn/error.hpp"
+#include "runtime/fuse.hpp"
 #include "runtime/memory_plan.hpp"
 #include "runtime/op.hpp"
 #include "runtime/stored.hpp"
@@ -47,7 +48,7 @@ void write_constant(const Value& value, std::byte* to) {
 }  // namespace
 
 struct Session::Step {
-  NodeId node = NodeId::none;
+  PlannedNode planned;
   std::unique_ptr<Kernel> kernel;
   std::vector<TensorView> inputs, outputs;
   std::byte* scratch = nullptr;
@@ -57,7 +58,8 @@ struct Session::Step {
   std::int64_t calls = 0;
 
   // Its operands among the tensors of all values.
-  void take(const Node& of, const std::vector<TensorView>& tensors) {
+  void take(const std::vector<TensorView>& tensors) {
+    const Node& of = planned.node;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       inputs[i] = of.inputs[i] == ValueId::none ? TensorView{} : tensors[slot(of.inputs[i])];
     }
@@ -100,7 +102,8 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
                                           std::to_string(options_.bounds[i]));
     }
   }
-  find_needed(fetches_);
+  take_nodes(fuse_projections(graph, needed_nodes(graph, fetches_), fetches_, options_.isa,
+                              options_.precision));
   find_dependences();
   bind_kernels();
   bind_memory(bindings);
@@ -111,31 +114,18 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 
-// Walks back from what was fetched; nodes that nothing needs do not run.
-void Session::find_needed(std::span<const ValueId> fetches) {
-  std::vector<bool> node_needed(graph_->nodes().size());
-  for (const ValueId id : fetches) {
-    used_[slot(id)] = used_[slot(graph_->value(id).storage)] = true;
-  }
-  for (std::size_t n = graph_->nodes().size(); n-- > 0;) {
-    const Node& node = graph_->nodes()[n];
-    node_needed[n] = std::any_of(node.outputs.begin(), node.outputs.end(),
-                                 [&](ValueId id) { return used_[slot(id)]; });
-    if (!node_needed[n]) continue;
-    for (const ValueId id : node.inputs) {
-      if (id == ValueId::none) continue;
-      used_[slot(id)] = true;
-      used_[slot(graph_->value(id).storage)] = true;
-    }
+void Session::take_nodes(std::vector<PlannedNode> nodes) {
+  const auto use = [&](ValueId id) {
+    if (id != ValueId::none) used_[slot(id)] = used_[slot(graph_->value(id).storage)] = true;
+  };
+  std::for_each(fetches_.begin(), fetches_.end(), use);
+  for (PlannedNode& planned : nodes) {
+    const Node& node = planned.node;
+    std::for_each(node.inputs.begin(), node.inputs.end(), use);
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       if (i >= 32 || (node.op->optional >> i & 1U) == 0) used_[slot(node.outputs[i])] = true;
     }
-  }
-  for (std::size_t n = 0; n < node_needed.size(); ++n) {
-    if (node_needed[n]) {
-      Step& step = steps_.emplace_back();
-      step.node = static_cast<NodeId>(n);
-    }
+    steps_.emplace_back().planned = std::move(planned);
   }
 }
 
@@ -151,7 +141,7 @@ void Session::bind_kernels() {
   const bool bf16 = bf16_grade();
   std::vector<bool> written(graph_->values().size());
   for (const Step& step : steps_) {
-    const Node& node = graph_->node(step.node);
+    const Node& node = step.planned.node;
     for (std::size_t i = 0; i < node.inputs.size() && i < 32; ++i) {
       if ((node.op->writes >> i & 1U) != 0) {
         written[slot(graph_->value(node.inputs[i]).storage)] = true;
@@ -159,7 +149,7 @@ void Session::bind_kernels() {
     }
   }
   for (Step& step : steps_) {
-    const Node& node = graph_->node(step.node);
+    const Node& node = step.planned.node;
     step.inputs.resize(node.inputs.size());
     step.outputs.resize(node.outputs.size());
     if (node.op->bind == nullptr) continue;
@@ -185,7 +175,7 @@ void Session::find_dependences() {
     }
   }
   for (Step& step : steps_) {
-    const Node& node = graph_->node(step.node);
+    const Node& node = step.planned.node;
     for (const ValueId id : node.inputs) {
       if (id != ValueId::none) step.depends |= depends_[slot(id)];
     }
@@ -278,7 +268,7 @@ void Session::plan() {
   std::vector<int> last(used_.size(), -1);
   const auto storage = [&](ValueId id) { return slot(graph_->value(id).storage); };
   for (int s = 0; s < end; ++s) {
-    const Node& node = graph_->node(steps_[static_cast<std::size_t>(s)].node);
+    const Node& node = steps_[static_cast<std::size_t>(s)].planned.node;
     for (const ValueId id : node.inputs) {
       if (id != ValueId::none) last[storage(id)] = s;
     }
@@ -298,7 +288,7 @@ void Session::plan() {
   }
   for (int s = 0; s < end; ++s) {
     const Step& step = steps_[static_cast<std::size_t>(s)];
-    const Node& node = graph_->node(step.node);
+    const Node& node = step.planned.node;
     for (std::size_t o = 0; o < node.outputs.size(); ++o) {
       const std::size_t v = slot(node.outputs[o]);
       if (!used_[v] || storage(node.outputs[o]) != v) continue;
@@ -363,7 +353,7 @@ void Session::plan_scratch(std::vector<MemoryBlock>& blocks) {
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     Step& step = steps_[s];
     if (!step.kernel) continue;
-    step.take(graph_->node(step.node), largest);
+    step.take(largest);
     step.scratch_bytes =
         step.kernel->scratch_bytes({step.inputs, step.outputs, nullptr}, options_.workers->size());
     memory_.scratch += step.scratch_bytes;
@@ -385,7 +375,7 @@ void Session::look(std::span<const std::int64_t> symbols, std::uint64_t changed,
         data_[v], value.dtype, std::span(dims).first(static_cast<std::size_t>(value.shape.rank())));
   }
   for (const Step& step : steps_) {
-    const Node& node = graph_->node(step.node);
+    const Node& node = step.planned.node;
     if (!node.op->aliases) continue;
     if ((step.depends & changed) == 0 && changed != every_symbol) continue;
     const TensorView& base = views[slot(node.inputs[0])];
@@ -420,7 +410,7 @@ void Session::resolve(std::uint64_t changed) {
   look(symbols_, changed, tensors_);
   for (Step& step : steps_) {
     if ((step.depends & changed) == 0 && changed != every_symbol) continue;
-    step.take(graph_->node(step.node), tensors_);
+    step.take(tensors_);
     if (step.kernel) step.kernel->prepare({step.inputs, step.outputs, step.scratch});
   }
   resolved_ = true;
@@ -460,9 +450,9 @@ std::vector<ProfileRow> Session::profile() const {
   std::vector<ProfileRow> rows;
   for (const Step& step : steps_) {
     if (!step.kernel) continue;
-    const Node& node = graph_->node(step.node);
+    const Node& node = step.planned.node;
     ProfileRow row;
-    row.node = step.node;
+    row.node = step.planned.id;
     row.op = node.op->name;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       if (!step.inputs[i].present()) continue;

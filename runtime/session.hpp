@@ -15,6 +15,7 @@
 namespace attn::runtime {
 
 struct MemoryBlock;
+struct PlannedNode;
 
 /// Memory for a weight, or for a state that is to be shared. The caller keeps it alive.
 struct Binding {
@@ -98,7 +99,7 @@ class Session {
   [[nodiscard]] static Memory allocate(std::size_t bytes);
   void check_limit(std::size_t bytes) const;
   void find_dependences();
-  void find_needed(std::span<const ValueId> fetches);
+  void take_nodes(std::vector<PlannedNode> nodes);
   [[nodiscard]] bool bf16_grade() const;
   void bind_kernels();
   void bind_memory(std::span<const Binding> bindings);

@@ -23,5 +23,6 @@ extern const OpDef rope_table_op, rope_op;
 extern const OpDef gated_silu_op;
 extern const OpDef append_op, append_runs_op;
 extern const OpDef adam_op;
+extern const OpDef projections_op;  // made of others, in sessions alone
 
 }  // namespace attn::runtime

@@ -61,7 +61,9 @@ class GatherKernel final : public Kernel {
 class StoredGatherKernel final : public Kernel {
  public:
   explicit StoredGatherKernel(const BindContext& c)
-      : isa_(c.isa), type_(*weight_type(c.dtype(0))), in_tiles_(c.in_tiles(0)) {}
+      : isa_(c.isa),
+        type_(*weight_type(c.dtype(0))),
+        in_tiles_(c.layout(0) == WeightLayout::tiles) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& largest, int workers) const override {
     const kernels::index_t bytes = kernels::row_bytes(type_, largest.outputs[0].dim(1));

@@ -5,6 +5,7 @@
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
+#include "runtime/ops/tiled_weight.hpp"
 #include "runtime/stored.hpp"
 
 #include <algorithm>
@@ -16,8 +17,8 @@
 namespace attn::runtime {
 namespace {
 
-// What stands for tiles, and for rows out of them, among the orders that weights are packed in.
-constexpr char tiles_kind = 0, rows_kind = 0;
+// What stands for rows out of tiles among the orders that weights are packed in.
+constexpr char rows_kind = 0;
 
 // a [batch, m, k] with b [batch, k, n]; otherwise b is one matrix and a's outer dimensions are
 // rows.
@@ -82,7 +83,7 @@ class MatmulKernel final : public Kernel {
                            c.graph.value(c.node.inputs[1]).shape.rank(), attributes_)),
         stored_(storage_only(c.dtype(1))),
         tiled_(tiled_b(c, pairwise_)),
-        in_tiles_(c.in_tiles(1)),
+        layout_(c.layout(1)),
         constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>),
         packs_(c.packs) {}
 
@@ -105,12 +106,10 @@ class MatmulKernel final : public Kernel {
     if constexpr (std::is_same_v<T, float>) {
       const kernels::MatmulProblem problem = problem_of(args_);
       impl_ = &kernels::choose_matmul(problem, isa_);
-      if (in_tiles_ && tiled_) {
-        args_.stored.tiles = b_data_;
-      } else if (tiled_) {
-        pack_ = &packs_->find(b_data_, &tiles_kind, tiles_bytes());
-        args_.stored.tiles = pack_->data();
-      } else if (in_tiles_) {
+      if (tiled_) {
+        tiles_.prepare(*packs_, operands.inputs[1], layout_);
+        args_.stored = tiles_.stored();
+      } else if (layout_ == WeightLayout::tiles) {
         pack_ = &packs_->find(b_data_, &rows_kind, rows_bytes());
         args_.stored.data = pack_->data();
       } else if (constant_b_) {
@@ -123,6 +122,7 @@ class MatmulKernel final : public Kernel {
 
   void run(kernels::Workers& workers) override {
     if constexpr (std::is_same_v<T, float>) {
+      if (tiled_) tiles_.ensure(workers);
       if (pack_ != nullptr) pack_->ensure([&](std::byte* to) { fill(workers, to); });
       impl_->run(isa_, workers, args_);
     } else {
@@ -136,17 +136,10 @@ class MatmulKernel final : public Kernel {
   // Weights whose products need not be f32-grade, in the order W [n, k].
   static bool tiled_b(const BindContext& c, bool pairwise) {
     const auto& a = c.attributes<MatmulAttributes>();
-    const auto type = weight_type(c.dtype(1));
-    if (c.isa == kernels::Isa::scalar || c.precision == Precision::f32 || !c.constant[1] || !type ||
-        pairwise || !a.transpose_b || a.transpose_a || a.flatten || c.dtype(0) != DType::f32) {
-      return false;
-    }
-    return kernels::tileable(*type, c.precision == Precision::bf16);
+    return c.constant[1] && !pairwise && a.transpose_b && !a.transpose_a && !a.flatten &&
+           c.dtype(0) == DType::f32 && multiplied_in_tiles(c.isa, c.precision, c.dtype(1));
   }
 
-  [[nodiscard]] std::size_t tiles_bytes() const {
-    return static_cast<std::size_t>(kernels::tiled_bytes(type_, args_.n, args_.k));
-  }
   [[nodiscard]] std::size_t rows_bytes() const {
     return static_cast<std::size_t>(kernels::row_bytes(type_, args_.n * args_.k));
   }
@@ -154,12 +147,10 @@ class MatmulKernel final : public Kernel {
   // Weights stand still for the life of a session.
   void fill(kernels::Workers& workers, std::byte* to) const {
     if constexpr (std::is_same_v<T, float>) {
-      if (!tiled_ && !in_tiles_) return impl_->pack(problem_of(args_), isa_, args_.b, to);
+      if (layout_ == WeightLayout::rows) return impl_->pack(problem_of(args_), isa_, args_.b, to);
       using kernels::index_t, kernels::tile_rows;
-      const index_t n = args_.n, k = args_.k;
-      const index_t band = kernels::tile_band_bytes(type_, k), row = kernels::row_bytes(type_, k);
+      const index_t n = args_.n, k = args_.k, row = kernels::row_bytes(type_, k);
       kernels::parallel_for(workers, kernels::ceil_div(n, tile_rows), [&](index_t i, int) {
-        if (tiled_) return kernels::write_tiles(type_, n, k, b_data_, i, to + i * band);
         for (index_t r = i * tile_rows; r < std::min(n, (i + 1) * tile_rows); ++r) {
           kernels::read_tiles(type_, k, b_data_, r, to + r * row);
         }
@@ -217,9 +208,11 @@ class MatmulKernel final : public Kernel {
   kernels::Isa isa_;
   MatmulAttributes attributes_;
   bool pairwise_, stored_;
-  bool tiled_, in_tiles_;  ///< are tiles multiplied, and are they how B stands?
+  bool tiled_;           // are tiles multiplied?
+  WeightLayout layout_;  // how B stands
   bool constant_b_;
   std::shared_ptr<Packs> packs_;
+  TiledWeight tiles_;
   Packs::Pack* pack_ = nullptr;  // of what runs now, if it reads packed weights
   const void* b_data_ = nullptr;
   kernels::WeightType type_ = kernels::WeightType::f32;  // of stored weights
