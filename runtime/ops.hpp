@@ -73,8 +73,8 @@ AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
 /// Causal attention of several sequences, whose keys and values lie in slots of a cache: q [rows,
 /// heads · d], k [slots, capacity, kv_heads · d], v [slots, capacity, kv_heads · e] → [rows, heads
 /// · e]. runs I32 [runs, 4]: first row, rows, slot, length; the rows are the last of the `length`
-/// positions of the sequence in that slot. Types as of attention(). A run throws Error(invalid) unless they follow each
-/// other through all rows and fit the cache.
+/// positions of the sequence in that slot. Types as of attention(). A run throws Error(invalid)
+/// unless they follow each other through all rows and fit the cache.
 ValueId attention_runs(Graph& graph, ValueId q, ValueId k, ValueId v, ValueId runs,
                        AttentionAttributes attributes);
 

@@ -14,8 +14,8 @@
 
 namespace attn {
 
-/// How the cache keeps the keys and values of what was read: as computed, rounded to bfloat16 in half
-/// of the memory, or in blocks of 32 with a scale each (GGUF's Q8_0), in 27% of it.
+/// How the cache keeps the keys and values of what was read: as computed, rounded to bfloat16 in
+/// half of the memory, or in blocks of 32 with a scale each (GGUF's Q8_0), in 27% of it.
 enum class KvType { f32, bf16, q8_0 };
 
 struct GeneratorOptions {

@@ -73,8 +73,8 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args);
 
 /// The same over `count` sequences of different lengths that lie one after the other in the rows of
 /// q, k, v and out: sequence s has the rows [starts[s], starts[s + 1]), and sees only them. batch
-/// is 1, q_len and kv_len are the rows of all; no mask, weights, log_sum_exp, window or stored keys.
-/// Nothing is padded.
+/// is 1, q_len and kv_len are the rows of all; no mask, weights, log_sum_exp, window or stored
+/// keys. Nothing is padded.
 template <class T>
 void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
                          const std::int32_t* starts);
@@ -101,8 +101,8 @@ void attention_runs(Isa isa, Workers& workers, const AttentionArgs<T>& args, ind
                                                        WeightType stored = WeightType::f32);
 
 /// Gradients of attention: recomputes the weights from q, k and log_sum_exp, so nothing of size
-/// q_len × kv_len is kept. Not of stored keys. All gradients are overwritten. dweights: gradient with respect to
-/// handed-out weights, contiguous [batch, heads, q_len, kv_len], or null.
+/// q_len × kv_len is kept. Not of stored keys. All gradients are overwritten. dweights: gradient
+/// with respect to handed-out weights, contiguous [batch, heads, q_len, kv_len], or null.
 template <class T>
 struct AttentionBackwardArgs {
   AttentionArgs<T> forward;  ///< as in the forward call; out and log_sum_exp hold its results

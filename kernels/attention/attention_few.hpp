@@ -80,8 +80,7 @@ void attend_few_each(Isa isa, Workers& workers, index_t count, index_t kv_heads,
         const index_t chunk = unit % chunks;
         const FewQueries<float> few = problem(unit / chunks / kv_heads);
         if (chunk * attention_chunk_keys >= few.args.kv_len) return;
-        attend(few.args, unit / chunks % kv_heads, chunk, chunks, parts(few),
-               room_of(worker));
+        attend(few.args, unit / chunks % kv_heads, chunk, chunks, parts(few), room_of(worker));
       });
       parallel_for(workers, count * kv_heads, [&](index_t unit, int) {
         const FewQueries<float> few = problem(unit / kv_heads);

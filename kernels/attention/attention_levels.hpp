@@ -20,8 +20,8 @@ template <class T>
   return seen < 0 ? 0 : (seen < a.kv_len ? seen : a.kv_len);
 }
 
-/// All queries of all heads that share one key/value head; q_len ≤ attention_few_queries. room: this
-/// worker's share, attend_few_room().
+/// All queries of all heads that share one key/value head; q_len ≤ attention_few_queries. room:
+/// this worker's share, attend_few_room().
 template <class T>
 using AttendFew = void (*)(const AttentionArgs<T>& a, index_t b, index_t kv_head, T* room);
 

@@ -7,8 +7,8 @@ namespace attn::kernels::ATTN_ISA_NS {
 
 namespace {
 
-// Asks for the rows [begin, end) to be brought to L2: a block of f32, which stored rows are a half or
-// a quarter of, is waited for otherwise.
+// Asks for the rows [begin, end) to be brought to L2: a block of f32, which stored rows are a half
+// or a quarter of, is waited for otherwise.
 void prefetch(const float* rows, index_t stride, index_t dim, index_t begin, index_t end) {
   for (index_t j = begin; j < end; ++j) {
     for (index_t d = 0; d < dim; d += 16) {

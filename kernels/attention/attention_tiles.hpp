@@ -48,8 +48,8 @@ void pack_rows(index_t count, index_t dim, float scale, const float* from, index
 
 /// Keys or values of one head, where they lie or stored in fewer bits.
 struct HeadRows {
-  const float* numbers;      ///< null where they are stored
-  const std::byte* bytes;    ///< null where they are not
+  const float* numbers;    ///< null where they are stored
+  const std::byte* bytes;  ///< null where they are not
   WeightType type;
   index_t dim, row_stride;  ///< in numbers
 
@@ -71,16 +71,14 @@ struct HeadRows {
 /// From row `first` of a key/value head on.
 inline HeadRows keys_of(const AttentionArgs<float>& a, index_t b, index_t kv_head, index_t first) {
   const WeightType type = a.stored.type;
-  const index_t at =
-      b * a.k.batch_stride + kv_head * a.k.head_stride + first * a.k.row_stride;
+  const index_t at = b * a.k.batch_stride + kv_head * a.k.head_stride + first * a.k.row_stride;
   if (type == WeightType::f32) return {a.k.data + at, nullptr, type, a.head_dim, a.k.row_stride};
   return {nullptr, a.stored.k + stored_bytes(type, at), type, a.head_dim, a.k.row_stride};
 }
 inline HeadRows values_of(const AttentionArgs<float>& a, index_t b, index_t kv_head,
                           index_t first) {
   const WeightType type = a.stored.type;
-  const index_t at =
-      b * a.v.batch_stride + kv_head * a.v.head_stride + first * a.v.row_stride;
+  const index_t at = b * a.v.batch_stride + kv_head * a.v.head_stride + first * a.v.row_stride;
   if (type == WeightType::f32) return {a.v.data + at, nullptr, type, a.value_dim, a.v.row_stride};
   return {nullptr, a.stored.v + stored_bytes(type, at), type, a.value_dim, a.v.row_stride};
 }

@@ -15,9 +15,9 @@ namespace scalar {
 void store_in_cache(WeightType type, index_t n, const float* from, uint8_t* to);
 }
 
-// widen_rows, for the other kernels of a level: to[r · to_row + i] = number i < n of row r, exactly,
-// with zeros up to whole vectors (to_row has room for them); rows begin `from_row` bytes after each
-// other, and are of bf16 or q8_0.
+// widen_rows, for the other kernels of a level: to[r · to_row + i] = number i < n of row r,
+// exactly, with zeros up to whole vectors (to_row has room for them); rows begin `from_row` bytes
+// after each other, and are of bf16 or q8_0.
 namespace avx2 {
 void store_in_cache(WeightType type, index_t n, const float* from, uint8_t* to);
 void widen_rows(WeightType type, index_t rows, index_t n, const uint8_t* from, index_t from_row,

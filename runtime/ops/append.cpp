@@ -20,9 +20,9 @@ void require_types(const InferContext& c) {
   const bool rounded = rows == DType::f32 && cache_type(state);
   c.require((state == rows && dtype_block(state) == 1) || rounded, "types differ");
   const Dim width = c.shape(0).rank() > 0 ? c.shape(0)[-1] : Dim(0);
-  c.require(dtype_block(state) == 1 ||
-                (!width.symbolic() && width.extent % dtype_block(state) == 0),
-            "rows are whole blocks of " + std::to_string(dtype_block(state)));
+  c.require(
+      dtype_block(state) == 1 || (!width.symbolic() && width.extent % dtype_block(state) == 0),
+      "rows are whole blocks of " + std::to_string(dtype_block(state)));
 }
 
 // Writes `count` rows, from row `from` on, to a state from row `first` on, in its type.
@@ -98,7 +98,7 @@ class AppendRunsKernel final : public Kernel {
     const std::span<const kernels::CacheRun> runs = cache_runs(runs_, rows_.dim(0), state_);
     for (const kernels::CacheRun& run : runs) {
       write(isa_, state_, run.slot * state_.dim(1) + run.length - run.rows, rows_, run.first,
-                    run.rows);
+            run.rows);
     }
   }
 
@@ -116,8 +116,11 @@ std::unique_ptr<Kernel> make(const BindContext& context) {
 
 const OpDef append_op{
     .name = "append", .infer = infer, .bind = make<AppendKernel>, .writes = 0b1, .aliases = true};
-const OpDef append_runs_op{
-    .name = "append_runs", .infer = infer_runs, .bind = make<AppendRunsKernel>, .writes = 0b1, .aliases = true};
+const OpDef append_runs_op{.name = "append_runs",
+                           .infer = infer_runs,
+                           .bind = make<AppendRunsKernel>,
+                           .writes = 0b1,
+                           .aliases = true};
 
 ValueId append(Graph& graph, ValueId state, ValueId rows, Dim length) {
   if (graph.value(state).role != Role::state) {

@@ -60,7 +60,8 @@ std::vector<ValueType> infer(const InferContext& c) {
 template <class T>
 kernels::HeadsView<T> heads_view(const TensorView& t, std::int64_t heads) {
   // of a cache in fewer bits only the strides count
-  return {storage_only(t.dtype) ? nullptr : t.as<T>(), t.rank == 3 ? t.stride(0) : 0, t.dim(-1) / heads, t.stride(-2)};
+  return {storage_only(t.dtype) ? nullptr : t.as<T>(), t.rank == 3 ? t.stride(0) : 0,
+          t.dim(-1) / heads, t.stride(-2)};
 }
 
 template <class T>

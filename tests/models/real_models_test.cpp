@@ -54,10 +54,10 @@ struct Fit {
   double mean_kl = 0, perplexity = 0;
 };
 
-Fit fit(const Model& model, int batch) {
+Fit fit(const Model& model, int batch, KvType kv_type = KvType::f32) {
   const Json text = data_json("smollm2-text.json");
   const auto ids = text["ids"].get<std::vector<std::int32_t>>();
-  Generator generator(model, {.batch = batch});
+  Generator generator(model, {.batch = batch, .kv_type = kv_type});
   double kl = 0, loss = 0;
   generator.logits(ids, [&](std::int64_t position, std::span<const float> logits) {
     double sum = 0;
@@ -135,6 +135,19 @@ TEST_CASE("SmolLM2 expects a text as PyTorch does, in f32 to the last digits, in
   CHECK(rounded.mean_kl > exact.mean_kl);  // it is something else that runs
   const Fit decoded = fit(open(*path, Precision::automatic), 1);
   CHECK(decoded.mean_kl <= 1e-3);
+}
+
+TEST_CASE("SmolLM2 expects a text nearly as PyTorch does with a cache in fewer bits", "[real]") {
+  const auto path = available(smollm2);
+  if (!path) return;
+  const Model model = open(*path, Precision::f32);
+  for (const int batch : {512, 1}) {
+    const Fit halves = fit(model, batch, KvType::bf16), blocks = fit(model, batch, KvType::q8_0);
+    CHECK(halves.mean_kl <= 1e-3);
+    CHECK(blocks.mean_kl <= 1e-3);
+    WARN(batch << " bf16 " << halves.mean_kl << " " << halves.perplexity << " q8_0 "
+               << blocks.mean_kl << " " << blocks.perplexity);
+  }
 }
 
 TEST_CASE("SmolLM2 reads 6,000 tokens, at once or in batches", "[real]") {

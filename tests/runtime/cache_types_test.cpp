@@ -32,10 +32,9 @@ struct Cached {
     keys = append(graph, graph.state("keys", type, Shape{capacity, kv_width}), k, context);
     const ValueId values =
         append(graph, graph.state("values", type, Shape{capacity, kv_width}), v, context);
-    out =
-        attention(graph, q, keys, values,
-                  {.heads = 4, .kv_heads = 2, .causal = true, .window = window})
-            .output;
+    out = attention(graph, q, keys, values,
+                    {.heads = 4, .kv_heads = 2, .causal = true, .window = window})
+              .output;
   }
 };
 

@@ -72,8 +72,8 @@ TEST_CASE("logits of a cache in fewer bits are near, and have the same bits on a
         largest = std::max(largest, std::fabs(static_cast<double>(logit)));
       }
       for (const KvType type : fewer_bits) {
-        INFO(kernels::isa_name(isa) << ", batches of " << batch << ", type "
-                                    << static_cast<int>(type));
+        INFO(kernels::isa_name(isa)
+             << ", batches of " << batch << ", type " << static_cast<int>(type));
         const std::vector<float> near = logits(one, type, batch);
         const double difference = test::largest_difference(near, exact);
         CHECK(difference > 0);
@@ -124,9 +124,9 @@ TEST_CASE("heads that are no whole blocks have no q8_0 cache", "[models][cache]"
   test::require_error(ErrorKind::usage, {"Q8_0", "32", "16"},
                       [&] { Generator(model, {.kv_type = KvType::q8_0}); });
   const std::vector<BatchPrompt> prompt{{.tokens = {1}, .max_tokens = 1}};
-  test::require_error(ErrorKind::usage, {"Q8_0", "32", "16"}, [&] {
-    (void)generate_batch(model, prompt, {.kv_type = KvType::q8_0});
-  });
-  CHECK(Generator(model, {.kv_type = KvType::bf16}).generate({{1}}, {.max_tokens = 3}).tokens.size() ==
-        3);
+  test::require_error(ErrorKind::usage, {"Q8_0", "32", "16"},
+                      [&] { (void)generate_batch(model, prompt, {.kv_type = KvType::q8_0}); });
+  CHECK(Generator(model, {.kv_type = KvType::bf16})
+            .generate({{1}}, {.max_tokens = 3})
+            .tokens.size() == 3);
 }
