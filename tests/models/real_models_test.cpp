@@ -142,11 +142,14 @@ TEST_CASE("SmolLM2 expects a text nearly as PyTorch does with a cache in fewer b
   if (!path) return;
   const Model model = open(*path, Precision::f32);
   for (const int batch : {512, 1}) {
+    INFO("batches of " << batch);
+    // measured: at most 1.2e-4 and 9.6e-4; a block of keys has a few numbers far larger than most,
+    // whose scale the others share
     const Fit halves = fit(model, batch, KvType::bf16), blocks = fit(model, batch, KvType::q8_0);
-    CHECK(halves.mean_kl <= 1e-3);
-    CHECK(blocks.mean_kl <= 1e-3);
-    WARN(batch << " bf16 " << halves.mean_kl << " " << halves.perplexity << " q8_0 "
-               << blocks.mean_kl << " " << blocks.perplexity);
+    CHECK(halves.mean_kl <= 2e-4);
+    CHECK(halves.mean_kl > 1e-5);  // it is something else that runs
+    CHECK(blocks.mean_kl <= 2e-3);
+    CHECK(blocks.mean_kl > halves.mean_kl);
   }
 }
 

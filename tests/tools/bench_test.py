@@ -138,7 +138,7 @@ class Refused(BenchTest):
             (["--repetitions 1,2"], (*model, "-r", "1,2")),
             (["--precision f8", "f32"], (*model, "--precision", "f8")),
             (["--kv-type f16", "f32, bf16 or q8_0"], (*model, "--kv-type", "f16")),
-            (["Q8_0", "head_dim", "32", "16"], (*model, "--kv-type", "q8_0")),
+            (["Q8_0", "head_dim", "32", "16"], (*model, "-p", "8", "-n", "0", "--kv-type", "q8_0")),
             (["--kv-type", "encoder"], ("-m", BERT, "--kv-type", "bf16")),
             (["--output xml", "jsonl"], (*model, "-o", "xml")),
             (["--output csv", "json"], ("--machine", "-o", "csv")),
