@@ -7,8 +7,7 @@ namespace attn::kernels::ATTN_ISA_NS {
 
 namespace {
 
-// Asks for the rows [begin, end) to be brought to L2: a block of f32, which stored rows are a half
-// or a quarter of, is waited for otherwise.
+// Asks for the rows [begin, end) to be brought to L2.
 void prefetch(const float* rows, index_t stride, index_t dim, index_t begin, index_t end) {
   for (index_t j = begin; j < end; ++j) {
     for (index_t d = 0; d < dim; d += 16) {
@@ -17,6 +16,7 @@ void prefetch(const float* rows, index_t stride, index_t dim, index_t begin, ind
   }
 }
 
+// Stored rows are half of the bytes or fewer, and not waited for.
 void prefetch(const HeadRows& head, index_t begin, index_t end) {
   if (head.numbers != nullptr) prefetch(head.numbers, head.row_stride, head.dim, begin, end);
 }
