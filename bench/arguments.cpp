@@ -43,6 +43,7 @@ void declare(CLI::App& app, Arguments& a) {
        "Threads; without it the processors that this process may use");
   list("-r,--repetitions", a.repetitions, "N", "Runs measured, after one to warm up (5)");
   list("--precision", a.precision, "NAME", "auto (by the weights' type), f32 or bf16");
+  list("--kv-type", a.kv_type, "NAME", "Of a language model's cache: f32, bf16 or q8_0 (f32)");
 
   app.add_flag("--machine", a.machine, "Measure what this machine can do at most");
   app.add_option("--kernels", a.kernels,
@@ -94,9 +95,9 @@ int repetitions(const Arguments& arguments) {
 }
 
 std::vector<Test> tests(const Arguments& a, bool encoder) {
-  if (encoder && (a.generate || a.depth)) {
-    throw Error(ErrorKind::usage, std::string(a.generate ? "--n-gen" : "--n-depth") +
-                                      ": for language models, and this model is an encoder");
+  if (encoder && (a.generate || a.depth || a.kv_type)) {
+    const std::string name = a.generate ? "--n-gen" : a.depth ? "--n-depth" : "--kv-type";
+    throw Error(ErrorKind::usage, name + ": for language models, and this model is an encoder");
   }
   const auto prompts = numbers("--n-prompt", a.prompt, encoder ? 128 : 512, 0, most_tokens);
   const auto batches = numbers("--batch-size", a.batch, encoder ? 1 : 512, 1, most_tokens);

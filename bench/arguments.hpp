@@ -14,6 +14,7 @@ namespace attn::bench {
 /// The command line of attn-bench as text: what an option means is known once the model is.
 struct Arguments {
   std::optional<std::string> model, prompt, generate, batch, threads, depth, repetitions, precision;
+  std::optional<std::string> kv_type;
   std::optional<std::string> kernels;  ///< a regular expression
   std::vector<std::string> compare;    ///< two files
   std::string output = "md";

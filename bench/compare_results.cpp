@@ -91,8 +91,10 @@ Result result_of(const Json& row, const std::string& where) {
     result.rate.samples = std::max(1.0, static_cast<double>(row["samples_ts"].size()));
   }
   // what is measured, apart from the machine and the build
-  result.key = fmt::format("{}|{}|{}|{}|{}|{}", result.model, result.threads, result.test,
-                           number(row, "n_batch", where), text("precision"), text("isa"));
+  const std::string keys = text("type_k");
+  result.key = fmt::format("{}|{}|{}|{}|{}|{}|{}", result.model, result.threads, result.test,
+                           number(row, "n_batch", where), text("precision"), text("isa"),
+                           keys.empty() ? "f32" : keys);
   return result;
 }
 

@@ -28,11 +28,11 @@ Tokens some_tokens(std::int64_t count, std::int64_t vocabulary) {
 // A language model at work on one test.
 class Language {
  public:
-  Language(const Model& model, const Test& test)
+  Language(const Model& model, const Test& test, KvType kv_type)
       : test_(test),
         vocabulary_(model.text().vocab_size),
         tokens_(some_tokens(test.context() - test.generate, vocabulary_)),
-        generator_(model, {.context = test.context(), .batch = test.batch}) {}
+        generator_(model, {.context = test.context(), .batch = test.batch, .kv_type = kv_type}) {}
 
   void answer() { generator_.generate(tokens_, {.max_tokens = 1, .sampling = {.temperature = 0}}); }
 
@@ -83,7 +83,7 @@ class Language {
 // An encoder at work on one test.
 class Embedder {
  public:
-  Embedder(Model& model, const Test& test)
+  Embedder(Model& model, const Test& test, KvType /*kv_type*/)
       : model_(model),
         texts_(static_cast<std::size_t>(test.batch),
                some_tokens(test.prompt, model.text().vocab_size)) {}
@@ -104,11 +104,11 @@ class Embedder {
 
 template <class Subject>
 Measured measure_as(const std::filesystem::path& path, const Options& options, const Test& test,
-                    int repetitions) {
+                    KvType kv_type, int repetitions) {
   Measured measured;
   const auto begin = Clock::now();
   Model model = Model::open(path, options);
-  Subject subject(model, test);
+  Subject subject(model, test, kv_type);
   measured.load = seconds_since(begin);
   subject.answer();
   measured.first_token = seconds_since(begin);
@@ -124,9 +124,9 @@ Measured measure_as(const std::filesystem::path& path, const Options& options, c
 }  // namespace
 
 Measured measure(const std::filesystem::path& path, const Options& options, bool encoder,
-                 const Test& test, int repetitions) {
-  return encoder ? measure_as<Embedder>(path, options, test, repetitions)
-                 : measure_as<Language>(path, options, test, repetitions);
+                 const Test& test, KvType kv_type, int repetitions) {
+  return encoder ? measure_as<Embedder>(path, options, test, kv_type, repetitions)
+                 : measure_as<Language>(path, options, test, kv_type, repetitions);
 }
 
 }  // namespace attn::bench

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "attn/attn.hpp"
+#include "attn/generator.hpp"
 #include "bench/model_cost.hpp"
 
 #include <nlohmann/json.hpp>
@@ -22,10 +22,11 @@ struct Measured {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, runs, latencies, load, first_token, peak_bytes)
 
 /// Opens the model, an encoder or a language model, and asks for a first answer; then runs the test
-/// once to warm up and `repetitions` times measured, or not at all where that is 0. Prompts are of
+/// once to warm up and `repetitions` times measured, or not at all where that is 0. kv_type is that
+/// of a language model's cache. Prompts are of
 /// arbitrary tokens, and so is what is decoded: nothing is sampled, and no end token ends it.
 /// Throws what opening and running throw.
 [[nodiscard]] Measured measure(const std::filesystem::path& path, const Options& options,
-                               bool encoder, const Test& test, int repetitions);
+                               bool encoder, const Test& test, KvType kv_type, int repetitions);
 
 }  // namespace attn::bench

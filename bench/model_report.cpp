@@ -6,6 +6,7 @@
 #include "bench/measure.hpp"
 #include "bench/page_cache.hpp"
 #include "bench/statistics.hpp"
+#include "tools/common/kv_type.hpp"
 #include "tools/common/terminal.hpp"
 
 #include <fmt/chrono.h>
@@ -64,7 +65,10 @@ Limit measure_reading(std::int64_t bytes, int threads) {
 class Report {
  public:
   explicit Report(const Arguments& arguments)
-      : arguments_(arguments), path_(*arguments.model), repetitions_(repetitions(arguments)) {}
+      : arguments_(arguments),
+        path_(*arguments.model),
+        repetitions_(repetitions(arguments)),
+        kv_type_(tools::kv_type(arguments.kv_type)) {}
 
   Row rows() {
     cost_ = in_child([&] { return describe(); });
@@ -103,7 +107,8 @@ class Report {
 
   [[nodiscard]] Measured in_process(const Test& test, int runs) const {
     return in_child([&]() -> nlohmann::json {
-      return measure(path_, open_options(arguments_, test.threads), cost_.encoder, test, runs);
+      return measure(path_, open_options(arguments_, test.threads), cost_.encoder, test, kv_type_,
+                     runs);
     });
   }
 
@@ -154,6 +159,8 @@ class Report {
             {"model_n_params", cost_.parameters},
             {"n_batch", test.batch},
             {"n_threads", test.threads},
+            {"type_k", tools::kv_type_name(kv_type_)},
+            {"type_v", tools::kv_type_name(kv_type_)},
             {"n_prompt", test.prompt},
             {"n_gen", test.generate},
             {"n_depth", test.depth},
@@ -180,6 +187,7 @@ class Report {
   const Arguments& arguments_;
   std::string path_;
   int repetitions_;
+  KvType kv_type_;
   ModelCost cost_;
   std::map<std::pair<bool, int>, Limit> limits_;
 };

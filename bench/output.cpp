@@ -66,9 +66,11 @@ std::string rows_markdown(const Row& rows) {
                    milliseconds(row["first_token_warm_ns"]),
                mebibytes(row["peak_rss"], 0)});
   }
-  return table.text() + fmt::format("\nbuild: attn {} on {}; {}, {} products; limits: {}\n",
+  const std::string cache = values_of(rows, "type_k");
+  return table.text() + fmt::format("\nbuild: attn {} on {}; {}, {} products{}; limits: {}\n",
                                     values_of(rows, "version"), values_of(rows, "cpu_info"),
                                     values_of(rows, "isa"), values_of(rows, "precision"),
+                                    cache == "f32" ? "" : ", " + cache + " cache",
                                     values_of(rows, "limit"));
 }
 

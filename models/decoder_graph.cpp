@@ -1,5 +1,6 @@
 #include "models/decoder_graph.hpp"
 
+#include "attn/error.hpp"
 #include "runtime/ops.hpp"
 
 #include <algorithm>
@@ -23,6 +24,7 @@ bool has(std::span<const WeightSpec> specs, const std::string& name) {
 enum class Cached { nowhere, in_one, in_slots };
 struct Cache {
   Cached kind = Cached::nowhere;
+  DType type = DType::f32;
   Symbol context{}, slots{}, capacity{};
   ValueId runs = ValueId::none;
 };
@@ -32,10 +34,12 @@ class Builder {
   Builder(Graph& graph, const DecoderConfig& config, std::span<const WeightSpec> specs)
       : graph_(graph), config_(config), specs_(specs) {}
 
-  DecoderGraph build(Cached kind) {
+  DecoderGraph build(Cached kind, DType type = DType::f32) {
+    check_cache(type);
     DecoderGraph out;
     const Symbol tokens = graph_.symbol("tokens");
     cache_.kind = kind;
+    cache_.type = type;
     Dim wanted = tokens;
     if (kind == Cached::in_one) {
       cache_.context = graph_.symbol("context");
@@ -65,6 +69,15 @@ class Builder {
   }
 
  private:
+  void check_cache(DType type) const {
+    const std::int64_t block = dtype_block(type);
+    if (config_.head_dim % block == 0) return;
+    throw Error(ErrorKind::usage, "a cache of " + std::string(dtype_name(type)) +
+                                      " needs a head_dim in whole blocks of " +
+                                      std::to_string(block) + ", and the model's is " +
+                                      std::to_string(config_.head_dim));
+  }
+
   ValueId project(ValueId x, const std::string& name) {
     const std::string bias = name + ".bias";
     return linear(graph_, x, declare(graph_, specs_, name + ".weight"),
@@ -76,9 +89,9 @@ class Builder {
     const std::int64_t width = std::int64_t{config_.kv_heads} * config_.head_dim;
     if (cache_.kind == Cached::in_slots) {
       const Shape shape{cache_.slots, cache_.capacity, width};
-      return append_runs(graph_, graph_.state(name, DType::f32, shape), rows, cache_.runs);
+      return append_runs(graph_, graph_.state(name, cache_.type, shape), rows, cache_.runs);
     }
-    const ValueId state = graph_.state(name, DType::f32, Shape{cache_.capacity, width});
+    const ValueId state = graph_.state(name, cache_.type, Shape{cache_.capacity, width});
     return append(graph_, state, rows, cache_.context);
   }
 
@@ -158,13 +171,13 @@ std::vector<WeightSpec> decoder_weights(const DecoderConfig& c, const Shapes& ha
 }
 
 DecoderGraph build_decoder(Graph& graph, const DecoderConfig& config,
-                           std::span<const WeightSpec> specs) {
-  return Builder(graph, config, specs).build(Cached::in_one);
+                           std::span<const WeightSpec> specs, DType cache) {
+  return Builder(graph, config, specs).build(Cached::in_one, cache);
 }
 
 DecoderGraph build_batch_decoder(Graph& graph, const DecoderConfig& config,
-                                 std::span<const WeightSpec> specs) {
-  return Builder(graph, config, specs).build(Cached::in_slots);
+                                 std::span<const WeightSpec> specs, DType cache) {
+  return Builder(graph, config, specs).build(Cached::in_slots, cache);
 }
 
 void build_plain_decoder(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> specs,

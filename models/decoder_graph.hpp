@@ -29,10 +29,12 @@ struct DecoderGraph {
 ///   context   of this run and before
 ///   capacity  of the cache
 ///   wanted    whose logits are asked for
-/// Keys and values go to states [capacity, kv_heads · head_dim], one pair a layer, at the rows
-/// [context − tokens, context).
+/// Keys and values go to states [capacity, kv_heads · head_dim] of type `cache` (F32, BF16 or
+/// Q8_0), one pair a layer, at the rows [context − tokens, context). Throws Error(usage) where
+/// head_dim is not a whole number of that type's blocks.
 [[nodiscard]] DecoderGraph build_decoder(runtime::Graph& graph, const DecoderConfig& config,
-                                         std::span<const WeightSpec> specs);
+                                         std::span<const WeightSpec> specs,
+                                         runtime::DType cache = runtime::DType::f32);
 
 /// The same for many sequences, each with a slot of the cache, with the symbols
 ///   tokens    of all sequences in this run
@@ -40,9 +42,10 @@ struct DecoderGraph {
 ///   slots     of the cache
 ///   capacity  of a slot
 ///   wanted    rows whose logits are asked for, which `rows` lists
-/// Keys and values go to states [slots, capacity, kv_heads · head_dim].
+/// Keys and values go to states [slots, capacity, kv_heads · head_dim] of type `cache`, as above.
 [[nodiscard]] DecoderGraph build_batch_decoder(runtime::Graph& graph, const DecoderConfig& config,
-                                               std::span<const WeightSpec> specs);
+                                               std::span<const WeightSpec> specs,
+                                               runtime::DType cache = runtime::DType::f32);
 
 /// The graph without caches, for Model::run: logits [tokens, vocab] of one text.
 void build_plain_decoder(runtime::Graph& graph, const Metadata& metadata,

@@ -64,7 +64,8 @@ struct AttentionValues {
 /// outer dimension. sequences I32 [count + 1] or none: the rows of q, k and v [n, ..] are sequences
 /// one after the other, of which s has the rows from sequences[s] to before sequences[s + 1] and
 /// sees only those; a run throws Error(invalid) unless they rise from 0 to n, and no weights are
-/// handed out.
+/// handed out. k and v are numbers like q, or beside an F32 q both BF16 or Q8_0, as a cache holds
+/// them; no gradient flows then.
 AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
                           AttentionAttributes attributes, ValueId mask = ValueId::none,
                           ValueId sequences = ValueId::none);
@@ -72,8 +73,8 @@ AttentionValues attention(Graph& graph, ValueId q, ValueId k, ValueId v,
 /// Causal attention of several sequences, whose keys and values lie in slots of a cache: q [rows,
 /// heads · d], k [slots, capacity, kv_heads · d], v [slots, capacity, kv_heads · e] → [rows, heads
 /// · e]. runs I32 [runs, 4]: first row, rows, slot, length; the rows are the last of the `length`
-/// positions of the sequence in that slot. A run throws Error(invalid) unless they follow each
-/// other through all rows and fit the cache.
+/// positions of the sequence in that slot. Types as of attention(). A run throws Error(invalid)
+/// unless they follow each other through all rows and fit the cache.
 ValueId attention_runs(Graph& graph, ValueId q, ValueId k, ValueId v, ValueId runs,
                        AttentionAttributes attributes);
 
@@ -117,12 +118,13 @@ struct RopeAttributes {
 ValueId rope(Graph& graph, ValueId x, ValueId table, RopeAttributes attributes);
 
 /// The first `length` rows of `state` [capacity, width] after the new rows [count, width] were
-/// written to their end. What reads the state afterwards reads this value. A resize throws
+/// written to their end, rounded as kernels::store_in_cache() does where the rows are F32 and the
+/// state is BF16 or Q8_0. What reads the state afterwards reads this value. A resize throws
 /// Error(invalid) where count > length.
 ValueId append(Graph& graph, ValueId state, ValueId rows, Dim length);
 
 /// `state` [slots, capacity, width] after the new rows [count, width] were written to the ends of
-/// the runs, which are as for attention_runs().
+/// the runs, which are as for attention_runs(); rounded as by append().
 ValueId append_runs(Graph& graph, ValueId state, ValueId rows, ValueId runs);
 
 /// table[ids]: table [vocab, cols], ids [count] (I32) → [count, cols]. A run throws Error(invalid)

@@ -189,8 +189,10 @@ std::size_t Session::bytes_at_bounds(ValueId id) const {
   const auto dims = extents(value.shape, options_.bounds);
   std::size_t bytes = dtype_size(value.dtype);
   for (int i = 0; i < value.shape.rank(); ++i) {
-    // strides are products of dimensions as well, so a 0 excuses none of the others
-    const auto dim = std::max<std::int64_t>(1, dims[static_cast<std::size_t>(i)]);
+    // a row is a whole number of blocks; strides are products of dimensions as well, so a 0 excuses
+    // none of the others
+    const std::int64_t block = i + 1 == value.shape.rank() ? dtype_block(value.dtype) : 1;
+    const auto dim = std::max<std::int64_t>(1, dims[static_cast<std::size_t>(i)] / block);
     if (__builtin_mul_overflow(bytes, static_cast<std::size_t>(dim), &bytes) ||
         bytes > std::numeric_limits<std::size_t>::max() / 2) {
       too_large(*graph_, id);

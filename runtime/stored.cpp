@@ -1,5 +1,7 @@
 #include "runtime/stored.hpp"
 
+#include "kernels/cache/cache.hpp"
+
 namespace attn::runtime {
 
 std::optional<kernels::WeightType> weight_type(DType dtype) noexcept {
@@ -22,6 +24,11 @@ std::optional<kernels::WeightType> weight_type(DType dtype) noexcept {
 
 bool storage_only(DType dtype) noexcept {
   return dtype != DType::f32 && weight_type(dtype).has_value();
+}
+
+bool cache_type(DType dtype) noexcept {
+  const auto type = weight_type(dtype);
+  return type && kernels::cache_type(*type);
 }
 
 std::size_t dtype_bytes(DType dtype, std::int64_t elements) noexcept {

@@ -15,6 +15,9 @@ namespace attn::runtime {
 /// A type that matmul and gather decode while they read, and nothing else computes with.
 [[nodiscard]] bool storage_only(DType dtype) noexcept;
 
+/// Types that a KV cache can have: F32, and what attention reads beside it.
+[[nodiscard]] bool cache_type(DType dtype) noexcept;
+
 /// Bytes of so many elements in rows that are whole numbers of blocks.
 [[nodiscard]] std::size_t dtype_bytes(DType dtype, std::int64_t elements) noexcept;
 

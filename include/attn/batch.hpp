@@ -19,10 +19,11 @@ struct BatchPrompt {
 };
 
 struct BatchOptions {
-  int parallel = 16;       ///< sequences that are decoded together at most, 1 to 64
-  int context = 0;         ///< tokens of a prompt and its answer, as GeneratorOptions::context
-  int batch = 512;         ///< tokens of all prompts that are read at a time
-  Sampling sampling = {};  ///< of every answer, each as if it were alone
+  int parallel = 16;  ///< sequences that are decoded together at most, 1 to 64
+  int context = 0;    ///< tokens of a prompt and its answer, as GeneratorOptions::context
+  int batch = 512;    ///< tokens of all prompts that are read at a time
+  KvType kv_type = KvType::f32;        ///< as GeneratorOptions::kv_type
+  Sampling sampling = {};              ///< of every answer, each as if it were alone
   std::vector<std::string> stop = {};  ///< as GenerateOptions::stop
   /// Called for every answer as it ends, with its prompt's place; they end in any order.
   std::function<void(std::size_t, const Generation&)> on_answer = nullptr;

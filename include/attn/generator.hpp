@@ -14,12 +14,19 @@
 
 namespace attn {
 
+/// How the cache keeps the keys and values of what was read: as computed, rounded to bfloat16 in
+/// half of the memory, or in blocks of 32 with a scale each (GGUF's Q8_0), in 27% of it.
+enum class KvType { f32, bf16, q8_0 };
+
 struct GeneratorOptions {
   /// Tokens of prompt and answer together that there is room for; 0: what the model was trained on,
   /// at most 4096. More than it was trained on is an error.
   int context = 0;
   /// Tokens read at a time while a prompt is read; 1: one by one, as an answer is generated.
   int batch = 512;
+  /// Less memory for long contexts, and less to read for every token. q8_0 needs heads in whole
+  /// blocks of 32.
+  KvType kv_type = KvType::f32;
 };
 
 /// A new token, and the text that it completes: empty while a character or a stop string is still
@@ -67,7 +74,8 @@ struct Perplexity {
 /// in two threads. Prompts are token ids, below the vocabulary's size.
 class Generator {
  public:
-  /// Throws Error(usage) if the model is no language model or for options out of range,
+  /// Throws Error(usage) if the model is no language model or for options that are out of range or
+  /// do not fit it,
   /// Error(memory) before anything is allocated if the cache would not fit into what memory is
   /// free.
   explicit Generator(const Model& model, const GeneratorOptions& options = {});

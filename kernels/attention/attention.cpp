@@ -54,8 +54,7 @@ AttentionArgs<T> entry_of(const AttentionArgs<T>& a, index_t entry) {
   AttentionArgs<T> one = a;
   one.batch = 1;
   one.q.data += entry * a.q.batch_stride;
-  one.k.data += entry * a.k.batch_stride;
-  one.v.data += entry * a.v.batch_stride;
+  skip(one, entry * a.k.batch_stride, entry * a.v.batch_stride);
   one.out.data += entry * a.out.batch_stride;
   if (a.mask != nullptr) one.mask += entry * a.mask_batch_stride;
   if (a.weights != nullptr) one.weights += entry * a.heads * a.q_len * a.kv_len;
@@ -73,8 +72,8 @@ AttentionArgs<T> windowed_query(const AttentionArgs<T>& a, index_t row) {
   one.heads = one.kv_heads = one.q_len = 1;
   one.kv_len = seen - first;
   one.q.data += h * a.q.head_stride + i * a.q.row_stride;
-  one.k.data += kv_head * a.k.head_stride + first * a.k.row_stride;
-  one.v.data += kv_head * a.v.head_stride + first * a.v.row_stride;
+  skip(one, kv_head * a.k.head_stride + first * a.k.row_stride,
+       kv_head * a.v.head_stride + first * a.v.row_stride);
   one.out.data += h * a.out.head_stride + i * a.out.row_stride;
   if (a.weights != nullptr) one.weights = a.weights + row * a.kv_len + first;
   if (a.log_sum_exp != nullptr) one.log_sum_exp = a.log_sum_exp + row;
@@ -90,17 +89,19 @@ void attention_in_windows(Isa isa, Workers& workers, const AttentionArgs<T>& a) 
       std::fill_n(a.weights + row * a.kv_len, a.kv_len, T(0));
     });
   }
+  const index_t room = few_room(isa, a);
   if (a.q_len <= attention_few_queries) {
-    attend_few_each<T>(isa, workers, rows, 1, a.window, a.scratch, [&](index_t row) {
+    attend_few_each<T>(isa, workers, rows, 1, a.window, room, a.scratch, [&](index_t row) {
       return FewQueries<T>{windowed_query(a, row), row};
     });
     return;
   }
   const AttendFew<T> attend = attend_few_at<T>(isa);
-  parallel_for(workers, ceil_div(rows, attention_few_queries), [&](index_t chunk, int) {
+  parallel_for(workers, ceil_div(rows, attention_few_queries), [&](index_t chunk, int worker) {
     const index_t begin = chunk * attention_few_queries;
     for (index_t row = begin; row < std::min(rows, begin + attention_few_queries); ++row) {
-      attend(windowed_query(a, row), 0, 0);
+      attend(windowed_query(a, row), 0, 0,
+             static_cast<T*>(part(a.scratch, room * index_t{sizeof(T)}, worker)));
     }
   });
 }
@@ -109,9 +110,11 @@ void attention_in_windows(Isa isa, Workers& workers, const AttentionArgs<T>& a) 
 
 std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch, index_t heads,
                                     index_t kv_heads, index_t q_len, index_t kv_len,
-                                    index_t head_dim, index_t value_dim) {
-  const std::size_t few = attend_few_scratch_bytes(
-      isa, batch * std::min(q_len, attention_few_queries), heads, kv_len, value_dim);
+                                    index_t head_dim, index_t value_dim, WeightType stored) {
+  const std::size_t few =
+      few_room_bytes(isa, workers, stored, head_dim, value_dim) +
+      attend_few_scratch_bytes(isa, batch * std::min(q_len, attention_few_queries), heads, kv_len,
+                               value_dim);
   if (isa == Isa::scalar || q_len <= attention_few_queries) return few;
   return std::max(few, static_cast<std::size_t>(
                            workers * rows_bytes(isa, heads / kv_heads, head_dim, value_dim)));
@@ -122,7 +125,8 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args) {
   Workers& crew = fitting(workers, args);
   if (args.window > 0 && args.kv_len > args.window) return attention_in_windows(isa, crew, args);
   if (args.q_len <= attention_few_queries) {
-    attend_few_each<T>(isa, crew, args.batch, args.kv_heads, args.kv_len, args.scratch,
+    const index_t room = few_room(isa, args);
+    attend_few_each<T>(isa, crew, args.batch, args.kv_heads, args.kv_len, room, args.scratch,
                        [&](index_t entry) {
                          return FewQueries<T>{entry_of(args, entry), entry * args.q_len};
                        });
@@ -166,7 +170,7 @@ void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args
     one.k.data += head / group * args.k.head_stride + first * args.k.row_stride;
     one.v.data += head / group * args.v.head_stride + first * args.v.row_stride;
     one.out.data += head * args.out.head_stride + first * args.out.row_stride;
-    if (length <= attention_few_queries) return few(one, 0, 0);
+    if (length <= attention_few_queries) return few(one, 0, 0, nullptr);
     for (index_t begin = 0; begin < length; begin += queries) {
       attend_chunk(isa, pairs, one, 0, 0, begin, std::min(length, begin + queries),
                    part(args.scratch, share, worker));

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "kernels/isa.hpp"
+#include "kernels/quant/quant.hpp"
 #include "kernels/workers.hpp"
 
+#include <cstddef>
 #include <cstdint>
 
 namespace attn::kernels {
@@ -12,6 +14,13 @@ template <class T>
 struct HeadsView {
   T* data = nullptr;
   index_t batch_stride = 0, head_stride = 0, row_stride = 0;
+};
+
+/// Keys and values that a cache keeps in fewer bits than attention computes with: bf16, or q8_0 in
+/// blocks along head_dim and value_dim. f32: they are not stored so.
+struct StoredKv {
+  WeightType type = WeightType::f32;
+  const std::byte *k = nullptr, *v = nullptr;
 };
 
 /// Scaled dot-product attention (Vaswani et al. 2017) with grouped key/value heads (GQA):
@@ -36,6 +45,10 @@ struct AttentionArgs {
   bool bf16 = false;
   HeadsView<const T> q, k, v;
   HeadsView<T> out;
+  /// Where the type is not f32, keys and values stand here, k.data and v.data are null, and the
+  /// strides of k and v, in numbers (for q8_0 multiples of 32, as the dimensions are), lead through
+  /// these. The results are those of the numbers that are stored, to the bit.
+  StoredKv stored;
   /// Additive mask: element (b, h, i, j) at mask[b·mask_batch_stride + h·mask_head_stride +
   /// i·mask_row_stride + j]; a stride of 0 shares it. Null: none.
   const T* mask = nullptr;
@@ -54,7 +67,8 @@ struct AttentionArgs {
 [[nodiscard]] std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch,
                                                   index_t heads, index_t kv_heads, index_t q_len,
                                                   index_t kv_len, index_t head_dim,
-                                                  index_t value_dim);
+                                                  index_t value_dim,
+                                                  WeightType stored = WeightType::f32);
 
 /// NMSE ≤ 1e-10 (float), with bf16 ≤ 1e-4. For q_len ≤ 8 a query's bits do not depend on the
 /// queries beside it.
@@ -63,8 +77,8 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args);
 
 /// The same over `count` sequences of different lengths that lie one after the other in the rows of
 /// q, k, v and out: sequence s has the rows [starts[s], starts[s + 1]), and sees only them. batch
-/// is 1, q_len and kv_len are the rows of all; no mask, weights, log_sum_exp or window. Nothing is
-/// padded.
+/// is 1, q_len and kv_len are the rows of all; no mask, weights, log_sum_exp, window or stored
+/// keys. Nothing is padded.
 template <class T>
 void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
                          const std::int32_t* starts);
@@ -87,11 +101,12 @@ void attention_runs(Isa isa, Workers& workers, const AttentionArgs<T>& args, ind
 [[nodiscard]] std::size_t attention_runs_scratch_bytes(Isa isa, int workers, index_t heads,
                                                        index_t kv_heads, index_t rows, index_t runs,
                                                        index_t capacity, index_t head_dim,
-                                                       index_t value_dim);
+                                                       index_t value_dim,
+                                                       WeightType stored = WeightType::f32);
 
 /// Gradients of attention: recomputes the weights from q, k and log_sum_exp, so nothing of size
-/// q_len × kv_len is kept. All gradients are overwritten. dweights: gradient with respect to
-/// handed-out weights, contiguous [batch, heads, q_len, kv_len], or null.
+/// q_len × kv_len is kept. Not of stored keys. All gradients are overwritten. dweights: gradient
+/// with respect to handed-out weights, contiguous [batch, heads, q_len, kv_len], or null.
 template <class T>
 struct AttentionBackwardArgs {
   AttentionArgs<T> forward;  ///< as in the forward call; out and log_sum_exp hold its results

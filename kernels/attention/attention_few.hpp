@@ -22,6 +22,22 @@ AttendFew<T> attend_few_at(Isa isa) {
   return attend;
 }
 
+/// Numbers in which a worker widens stored keys and values: the scalar version reads them one by
+/// one.
+template <class T>
+index_t few_room(Isa isa, const AttentionArgs<T>& a) {
+  if (isa == Isa::scalar || !std::is_same_v<T, float>) return 0;
+  return attend_few_room(a.stored.type, a.head_dim, a.value_dim);
+}
+
+/// Bytes of those of all workers.
+inline std::size_t few_room_bytes(Isa isa, int workers, WeightType stored, index_t head_dim,
+                                  index_t value_dim) {
+  if (isa == Isa::scalar) return 0;
+  return static_cast<std::size_t>(workers * attend_few_room(stored, head_dim, value_dim)) *
+         sizeof(float);
+}
+
 /// Bytes of scratch that attend_few_each() needs for that many queries (of all problems) of that
 /// many heads.
 inline std::size_t attend_few_scratch_bytes(Isa isa, index_t queries, index_t heads, index_t kv_len,
@@ -36,7 +52,8 @@ inline std::size_t attend_few_scratch_bytes(Isa isa, index_t queries, index_t he
 /// attention_few_queries queries each; `longest`: the most keys one of them has. problem(p) gives
 /// problem p, and with it how many queries all problems before it have. A query's bits depend on
 /// itself and the keys it sees: chunks of keys are counted from the first, and put together in
-/// order.
+/// order. scratch: first `room` numbers for each worker, few_room(), then
+/// attend_few_scratch_bytes().
 template <class T>
 struct FewQueries {
   AttentionArgs<T> args;
@@ -44,7 +61,9 @@ struct FewQueries {
 };
 template <class T, class Problem>
 void attend_few_each(Isa isa, Workers& workers, index_t count, index_t kv_heads, index_t longest,
-                     void* scratch, const Problem& problem) {
+                     index_t room, void* scratch, const Problem& problem) {
+  T* const numbers = static_cast<T*>(scratch);
+  const auto room_of = [=](int worker) { return room == 0 ? nullptr : numbers + worker * room; };
   const index_t chunks = ceil_div(longest, attention_chunk_keys);
   if constexpr (std::is_same_v<T, float>) {
     if (isa != Isa::scalar && chunks > 1) {
@@ -52,15 +71,16 @@ void attend_few_each(Isa isa, Workers& workers, index_t count, index_t kv_heads,
           at_level<AttendPart>(isa, nullptr, avx2::attend_part, avx512::attend_part);
       const JoinParts join =
           at_level<JoinParts>(isa, nullptr, avx2::join_parts, avx512::join_parts);
-      const auto parts = [&](const FewQueries<float>& few) {
-        return static_cast<float*>(scratch) + few.queries_before * few.args.heads * chunks *
-                                                  attend_part_floats(few.args.value_dim);
+      float* const all_parts = numbers + workers.size() * room;
+      const auto parts = [=](const FewQueries<float>& few) {
+        return all_parts + few.queries_before * few.args.heads * chunks *
+                               attend_part_floats(few.args.value_dim);
       };
-      parallel_for(workers, count * kv_heads * chunks, [&](index_t unit, int) {
+      parallel_for(workers, count * kv_heads * chunks, [&](index_t unit, int worker) {
         const index_t chunk = unit % chunks;
         const FewQueries<float> few = problem(unit / chunks / kv_heads);
         if (chunk * attention_chunk_keys >= few.args.kv_len) return;
-        attend(few.args, unit / chunks % kv_heads, chunk, chunks, parts(few));
+        attend(few.args, unit / chunks % kv_heads, chunk, chunks, parts(few), room_of(worker));
       });
       parallel_for(workers, count * kv_heads, [&](index_t unit, int) {
         const FewQueries<float> few = problem(unit / kv_heads);
@@ -70,8 +90,8 @@ void attend_few_each(Isa isa, Workers& workers, index_t count, index_t kv_heads,
     }
   }
   const AttendFew<T> attend = attend_few_at<T>(isa);
-  parallel_for(workers, count * kv_heads, [&](index_t unit, int) {
-    attend(problem(unit / kv_heads).args, 0, unit % kv_heads);
+  parallel_for(workers, count * kv_heads, [&](index_t unit, int worker) {
+    attend(problem(unit / kv_heads).args, 0, unit % kv_heads, room_of(worker));
   });
 }
 

@@ -1,4 +1,4 @@
-// Forward for up to eight queries, without packing or scratch. Scores are dot products along the
+// Forward for up to eight queries, without packing. Scores are dot products along the
 // head's dimensions, so keys are read as they lie; every number comes out of one chain whose order
 // the key's place alone decides, hence a query's bits are the same among any others.
 
@@ -9,7 +9,7 @@ namespace {
 
 // Keys between two rescalings: eight queries' scores are 4 KiB of stack, and 128 values of 64
 // dimensions stay in L1 while the queries pass.
-constexpr index_t block_keys = 128;
+constexpr index_t block_keys = attention_block_keys;
 
 // In each 128-bit lane the four sums of that lane of a, b, c and d, as (0 + 2) + (1 + 3).
 vf fold(vf a, vf b, vf c, vf d) {
@@ -168,18 +168,19 @@ void add_values(const Query* queries, const float* p, index_t count, const float
   }
 }
 
-// Up to eight queries against one head's keys and values.
-void attend_pack(const AttentionArgs<float>& a, Query* queries, index_t rows, const float* k,
-                 const float* v) {
+// Up to eight queries against one head's keys and values. Stored ones are widened a block at a time
+// for all queries, keys and then values in the same room, which stays in L1.
+void attend_pack(const AttentionArgs<float>& a, Query* queries, index_t rows, const HeadRows& k,
+                 const HeadRows& v, float* room) {
   index_t seen = 0;
   for (index_t r = 0; r < rows; ++r) seen = queries[r].seen > seen ? queries[r].seen : seen;
   for (index_t block = 0; block < seen; block += block_keys) {
     const index_t n = least(block_keys, seen - block);
     alignas(64) float scores[attention_few_queries * block_keys], shrink[lanes];
-    score(queries, rows, k + block * a.k.row_stride, a.k.row_stride, n, a.head_dim, a.scale,
-          scores);
+    const HeadRows::Rows keys = k.rows(block, n, room);
+    score(queries, rows, keys.data, keys.row_stride, n, a.head_dim, a.scale, scores);
     soften(queries, rows, block, n, scores, block_keys, shrink);
-    const float* const values = v + block * a.v.row_stride;
+    const HeadRows::Rows values = v.rows(block, n, room);
     const float* const factors = block == 0 ? nullptr : shrink;
     for (index_t r = 0; r < rows;) {
       // two queries together read each value once, if they see the same ones
@@ -187,10 +188,10 @@ void attend_pack(const AttentionArgs<float>& a, Query* queries, index_t rows, co
       const float* p = scores + r * block_keys;
       const float* factor = factors == nullptr ? nullptr : factors + r;
       if (r + 1 < rows && least(n, queries[r + 1].seen - block) == mine) {
-        add_values<2>(queries + r, p, mine, values, a.v.row_stride, a.value_dim, factor);
+        add_values<2>(queries + r, p, mine, values.data, values.row_stride, a.value_dim, factor);
         r += 2;
       } else {
-        add_values<1>(queries + r, p, mine, values, a.v.row_stride, a.value_dim, factor);
+        add_values<1>(queries + r, p, mine, values.data, values.row_stride, a.value_dim, factor);
         r += 1;
       }
     }
@@ -219,9 +220,8 @@ T* parts_of(const AttentionArgs<float>& a, T* parts, index_t chunks, Place at) {
 
 }  // namespace
 
-void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head) {
-  const float* k = a.k.data + b * a.k.batch_stride + kv_head * a.k.head_stride;
-  const float* v = a.v.data + b * a.v.batch_stride + kv_head * a.v.head_stride;
+void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head, float* room) {
+  const HeadRows k = keys_of(a, b, kv_head, 0), v = values_of(a, b, kv_head, 0);
   const index_t all = a.heads / a.kv_heads * a.q_len;
   for (index_t first = 0; first < all; first += attention_few_queries) {
     const index_t rows = least(attention_few_queries, all - first);
@@ -230,7 +230,7 @@ void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head) {
       const Place at = place(a, kv_head, first + r);
       queries[r] = start(a, b, at.head, at.query);
     }
-    attend_pack(a, queries, rows, k, v);
+    attend_pack(a, queries, rows, k, v, room);
     for (index_t r = 0; r < rows; ++r) {
       finish(queries[r], a.value_dim, a.kv_len, log_sum_exp(a, b, place(a, kv_head, first + r)));
     }
@@ -238,10 +238,9 @@ void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head) {
 }
 
 void attend_part(const AttentionArgs<float>& a, index_t kv_head, index_t chunk, index_t chunks,
-                 float* parts) {
+                 float* parts, float* room) {
   const index_t before = chunk * attention_chunk_keys;
-  const float* k = a.k.data + kv_head * a.k.head_stride + before * a.k.row_stride;
-  const float* v = a.v.data + kv_head * a.v.head_stride + before * a.v.row_stride;
+  const HeadRows k = keys_of(a, 0, kv_head, before), v = values_of(a, 0, kv_head, before);
   const index_t all = a.heads / a.kv_heads * a.q_len;
   for (index_t first = 0; first < all; first += attention_few_queries) {
     const index_t rows = least(attention_few_queries, all - first);
@@ -255,7 +254,7 @@ void attend_part(const AttentionArgs<float>& a, index_t kv_head, index_t chunk, 
       if (query.mask != nullptr) query.mask += before;
       if (query.weights != nullptr) query.weights += before;
     }
-    attend_pack(a, queries, rows, k, v);
+    attend_pack(a, queries, rows, k, v, room);
     for (index_t r = 0; r < rows; ++r) {
       queries[r].out[a.value_dim] = queries[r].max;
       queries[r].out[a.value_dim + 1] = total(vf::load_unaligned(queries[r].sum));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/attention/attention.hpp"
+#include "kernels/attention/attention_cache.hpp"
 
 namespace attn::kernels {
 
@@ -20,9 +20,10 @@ template <class T>
   return seen < 0 ? 0 : (seen < a.kv_len ? seen : a.kv_len);
 }
 
-/// All queries of all heads that share one key/value head; q_len ≤ attention_few_queries.
+/// All queries of all heads that share one key/value head; q_len ≤ attention_few_queries. room:
+/// this worker's share, attend_few_room().
 template <class T>
-using AttendFew = void (*)(const AttentionArgs<T>& a, index_t b, index_t kv_head);
+using AttendFew = void (*)(const AttentionArgs<T>& a, index_t b, index_t kv_head, T* room);
 
 /// Keys of one chunk of a few queries' work, whatever the threads: one key/value head's at a long
 /// context would keep one thread busy and the others waiting. A chunk's 128 KiB (64 dimensions) pay
@@ -35,18 +36,19 @@ constexpr index_t attend_part_floats(index_t value_dim) { return round_up(value_
 
 /// All queries of all heads that share one key/value head, over one chunk of keys; batch 1. Query
 /// i of head h leaves its part at parts[((i · heads + h) · chunks + chunk) · attend_part_floats()],
-/// if it sees any of the keys.
+/// if it sees any of the keys. room: this worker's share, attend_few_room().
 using AttendPart = void (*)(const AttentionArgs<float>& a, index_t kv_head, index_t chunk,
-                            index_t chunks, float* parts);
+                            index_t chunks, float* parts, float* room);
 
 /// Puts the parts together in the order of the keys. One part alone gives the bits of attend_few.
 using JoinParts = void (*)(const AttentionArgs<float>& a, index_t kv_head, index_t chunks,
                            const float* parts);
 
-/// Floats of scratch that one worker's attend_rows needs: a block of 128 keys and its values, each
-/// row rounded up to a cache line.
+/// Floats of scratch that one worker's attend_rows needs: a block of keys, and its values, each row
+/// rounded up to a cache line. Stored keys are widened where the values will stand.
 constexpr index_t attend_rows_scratch(index_t head_dim, index_t value_dim) {
-  return 128 * (head_dim + round_up(value_dim, 16));
+  const index_t widest = head_dim > value_dim ? head_dim : value_dim;
+  return attention_block_keys * (head_dim + round_up(widest, 16));
 }
 
 /// The queries [begin, end) of one head. scratch: this worker's share, attend_rows_scratch().
@@ -75,7 +77,7 @@ using AttendBackward = void (*)(const AttentionBackwardArgs<T>& a, index_t b, in
 
 namespace scalar {
 template <class T>
-void attend_few(const AttentionArgs<T>& a, index_t b, index_t kv_head);
+void attend_few(const AttentionArgs<T>& a, index_t b, index_t kv_head, T* room);
 template <class T>
 void attend_rows(const AttentionArgs<T>& a, index_t b, index_t head, index_t begin, index_t end,
                  T* scratch);
@@ -83,9 +85,9 @@ template <class T>
 void attend_backward(const AttentionBackwardArgs<T>& a, index_t b, index_t kv_head, T* scratch);
 }  // namespace scalar
 namespace avx2 {
-void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
+void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head, float* room);
 void attend_part(const AttentionArgs<float>& a, index_t kv_head, index_t chunk, index_t chunks,
-                 float* parts);
+                 float* parts, float* room);
 void join_parts(const AttentionArgs<float>& a, index_t kv_head, index_t chunks, const float* parts);
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch);
@@ -93,9 +95,9 @@ void attend_backward(const AttentionBackwardArgs<float>& a, index_t b, index_t k
                      float* scratch);
 }  // namespace avx2
 namespace avx512 {
-void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head);
+void attend_few(const AttentionArgs<float>& a, index_t b, index_t kv_head, float* room);
 void attend_part(const AttentionArgs<float>& a, index_t kv_head, index_t chunk, index_t chunks,
-                 float* parts);
+                 float* parts, float* room);
 void join_parts(const AttentionArgs<float>& a, index_t kv_head, index_t chunks, const float* parts);
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch);

@@ -30,7 +30,7 @@ constexpr index_t pairs_row(index_t depth) { return depth + (depth / 32 % 2 == 0
 /// Where the parts of one worker's scratch begin, in bytes.
 struct PairsScratch {
   static constexpr index_t query_bytes = 128;  ///< room for what is kept of a query
-  index_t queries, rounded, center, keys, values, scores, weights, bytes;
+  index_t queries, rounded, center, keys, values, scores, weights, widened, bytes;
 
   constexpr PairsScratch(index_t group, index_t head_dim, index_t value_dim)
       : queries(0),
@@ -40,7 +40,9 @@ struct PairsScratch {
         values(keys + pairs_keys * round_up(head_dim, 32) * 2),
         scores(values + pairs_keys * round_up(value_dim, 32) * 2),
         weights(scores + pairs_tile * pairs_keys * 4),
-        bytes(weights + pairs_tile * pairs_row(pairs_keys) * 2) {}
+        widened(weights + pairs_tile * pairs_row(pairs_keys) * 2),
+        bytes(widened +
+              pairs_keys * round_up(head_dim > value_dim ? head_dim : value_dim, 16) * 4) {}
 };
 
 /// Up to pairs_keys rows of keys [count, dim], less `center` [round_up(dim, 32)], as panels of 32

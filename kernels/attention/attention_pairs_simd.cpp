@@ -85,14 +85,14 @@ void pass(const AttentionArgs<float>& a, const PairsKernels& kernels, Query* que
 // The mean of the keys. Softmax does not see what is taken from all keys alike, and what is left is
 // rounded more finely: channels of keys often lie far from 0 together (Zhang et al. 2024,
 // SageAttention). Says whether it is finite.
-bool center_of(const float* k, index_t count, index_t row, index_t dim, float* center) {
+bool center_of(const HeadRows::Rows& keys, index_t count, index_t dim, float* center) {
   vf wrong(0.0F);
   const vf share(1.0F / static_cast<float>(count));
   for (index_t d = 0; d < round_up(dim, 32); d += lanes) {
     const index_t rest = dim - d;
     vf sum(0.0F);
     for (index_t j = 0; rest > 0 && j < count; ++j) {
-      const float* const at = k + j * row + d;
+      const float* const at = keys.data + j * keys.row_stride + d;
       sum += rest < lanes ? load_partial(at, rest) : vf::load_unaligned(at);
     }
     const vf mean = sum * share;
@@ -128,18 +128,18 @@ bool attend_pairs(const AttentionArgs<float>& a, index_t b, index_t kv_head, ind
                        static_cast<std::size_t>(depth - a.head_dim) * sizeof *to);
     }
   }
-  const float* const k = a.k.data + b * a.k.batch_stride + kv_head * a.k.head_stride;
-  const float* const v = a.v.data + b * a.v.batch_stride + kv_head * a.v.head_stride;
+  const HeadRows k = keys_of(a, b, kv_head, 0), v = values_of(a, b, kv_head, 0);
+  auto* const widened = reinterpret_cast<float*>(base + at.widened);
   const index_t seen = queries[count - 1].seen;  // none sees more than the last
   auto* const center = reinterpret_cast<float*>(base + at.center);
-  if (seen > 0 && !center_of(k, least(pairs_keys, seen), a.k.row_stride, a.head_dim, center)) {
-    return false;
-  }
+  const index_t first = least(pairs_keys, seen);
+  if (first > 0 && !center_of(k.rows(0, first, widened), first, a.head_dim, center)) return false;
   for (index_t from = 0; from < seen; from += pairs_keys) {
     const Block block{from, least(pairs_keys, seen - from), keys, values};
-    kernels.pack_keys(block.count, a.head_dim, k + from * a.k.row_stride, a.k.row_stride, center,
-                      keys);
-    if (!kernels.pack_values(block.count, a.value_dim, v + from * a.v.row_stride, a.v.row_stride,
+    const HeadRows::Rows some = k.rows(from, block.count, widened);
+    kernels.pack_keys(block.count, a.head_dim, some.data, some.row_stride, center, keys);
+    const HeadRows::Rows of_values = v.rows(from, block.count, widened);
+    if (!kernels.pack_values(block.count, a.value_dim, of_values.data, of_values.row_stride,
                              values)) {
       return false;
     }

@@ -12,10 +12,41 @@ namespace {
 // Keys whose scores stand on the stack at once.
 constexpr index_t block = 64;
 
+/// A row of stored keys or values, a number at a time.
+struct StoredRow {
+  WeightType type;
+  const std::byte* data;
+
+  float operator[](index_t i) const {
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(data);
+    if (type == WeightType::bf16) return bfloat_to_float(load_u16(bytes + i * BF16::bytes));
+    const uint8_t* const at = bytes + i / Q8_0::weights * Q8_0::bytes;
+    return load_half(at) * static_cast<float>(static_cast<int8_t>(at[2 + i % Q8_0::weights]));
+  }
+};
+
 template <class T>
-T dot(const T* x, const T* y, index_t n) {
+struct PlainRows {
+  using Row = const T*;
+  static Row key(const AttentionArgs<T>& a, index_t at) { return a.k.data + at; }
+  static Row value(const AttentionArgs<T>& a, index_t at) { return a.v.data + at; }
+};
+
+template <class T>
+struct StoredRows {
+  using Row = StoredRow;
+  static Row key(const AttentionArgs<T>& a, index_t at) {
+    return {a.stored.type, a.stored.k + stored_bytes(a.stored.type, at)};
+  }
+  static Row value(const AttentionArgs<T>& a, index_t at) {
+    return {a.stored.type, a.stored.v + stored_bytes(a.stored.type, at)};
+  }
+};
+
+template <class T, class Row>
+T dot(const T* x, Row y, index_t n) {
   T sum = 0;
-  for (index_t i = 0; i < n; ++i) sum += x[i] * y[i];
+  for (index_t i = 0; i < n; ++i) sum += x[i] * static_cast<T>(y[i]);
   return sum;
 }
 
@@ -25,12 +56,12 @@ T reference_point(T max) {
   return max == -std::numeric_limits<T>::infinity() ? 0 : max;
 }
 
-template <class T>
+template <class Rows, class T>
 void attend_query(const AttentionArgs<T>& a, index_t b, index_t h, index_t i) {
   const index_t kv_head = h / (a.heads / a.kv_heads);
   const T* q = a.q.data + b * a.q.batch_stride + h * a.q.head_stride + i * a.q.row_stride;
-  const T* k = a.k.data + b * a.k.batch_stride + kv_head * a.k.head_stride;
-  const T* v = a.v.data + b * a.v.batch_stride + kv_head * a.v.head_stride;
+  const index_t k = b * a.k.batch_stride + kv_head * a.k.head_stride;
+  const index_t v = b * a.v.batch_stride + kv_head * a.v.head_stride;
   T* out = a.out.data + b * a.out.batch_stride + h * a.out.head_stride + i * a.out.row_stride;
   const T* mask = a.mask == nullptr ? nullptr
                                     : a.mask + b * a.mask_batch_stride + h * a.mask_head_stride +
@@ -45,7 +76,7 @@ void attend_query(const AttentionArgs<T>& a, index_t b, index_t h, index_t i) {
     T scores[block];
     T block_max = max;
     for (index_t j = 0; j < count; ++j) {
-      scores[j] = a.scale * dot(q, k + (begin + j) * a.k.row_stride, a.head_dim);
+      scores[j] = a.scale * dot(q, Rows::key(a, k + (begin + j) * a.k.row_stride), a.head_dim);
       if (mask != nullptr) scores[j] += mask[begin + j];
       block_max = std::max(block_max, scores[j]);
     }
@@ -57,8 +88,8 @@ void attend_query(const AttentionArgs<T>& a, index_t b, index_t h, index_t i) {
     for (index_t j = 0; j < count; ++j) {
       const T p = std::exp(scores[j] - from);
       sum += p;
-      const T* value = v + (begin + j) * a.v.row_stride;
-      for (index_t d = 0; d < a.value_dim; ++d) out[d] += p * value[d];
+      const auto value = Rows::value(a, v + (begin + j) * a.v.row_stride);
+      for (index_t d = 0; d < a.value_dim; ++d) out[d] += p * static_cast<T>(value[d]);
     }
   }
 
@@ -76,10 +107,16 @@ void attend_query(const AttentionArgs<T>& a, index_t b, index_t h, index_t i) {
   }
 }
 
+template <class T>
+void attend_query(const AttentionArgs<T>& a, index_t b, index_t h, index_t i) {
+  if (a.stored.type == WeightType::f32) return attend_query<PlainRows<T>>(a, b, h, i);
+  attend_query<StoredRows<T>>(a, b, h, i);
+}
+
 }  // namespace
 
 template <class T>
-void attend_few(const AttentionArgs<T>& a, index_t b, index_t kv_head) {
+void attend_few(const AttentionArgs<T>& a, index_t b, index_t kv_head, T* /*room*/) {
   const index_t group = a.heads / a.kv_heads;
   for (index_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
     for (index_t i = 0; i < a.q_len; ++i) attend_query(a, b, h, i);
@@ -92,8 +129,8 @@ void attend_rows(const AttentionArgs<T>& a, index_t b, index_t head, index_t beg
   for (index_t i = begin; i < end; ++i) attend_query(a, b, head, i);
 }
 
-template void attend_few(const AttentionArgs<float>&, index_t, index_t);
-template void attend_few(const AttentionArgs<double>&, index_t, index_t);
+template void attend_few(const AttentionArgs<float>&, index_t, index_t, float*);
+template void attend_few(const AttentionArgs<double>&, index_t, index_t, double*);
 template void attend_rows(const AttentionArgs<float>&, index_t, index_t, index_t, index_t, float*);
 template void attend_rows(const AttentionArgs<double>&, index_t, index_t, index_t, index_t,
                           double*);

@@ -17,8 +17,7 @@ AttentionArgs<T> problem_of(const AttentionArgs<T>& a, const CacheRun& run) {
   one.causal = true;
   one.q.data += run.first * a.q.row_stride;
   one.out.data += run.first * a.out.row_stride;
-  one.k.data += run.slot * a.k.batch_stride;
-  one.v.data += run.slot * a.v.batch_stride;
+  skip(one, run.slot * a.k.batch_stride, run.slot * a.v.batch_stride);
   return one;
 }
 
@@ -32,11 +31,12 @@ bool goes_alone(const AttentionArgs<T>& a, const CacheRun& run) {
 
 std::size_t attention_runs_scratch_bytes(Isa isa, int workers, index_t heads, index_t kv_heads,
                                          index_t rows, index_t runs, index_t capacity,
-                                         index_t head_dim, index_t value_dim) {
+                                         index_t head_dim, index_t value_dim, WeightType stored) {
   const index_t few = std::min(rows, runs * attention_few_queries);
-  return std::max(attend_few_scratch_bytes(isa, few, heads, capacity, value_dim),
+  return std::max(few_room_bytes(isa, workers, stored, head_dim, value_dim) +
+                      attend_few_scratch_bytes(isa, few, heads, capacity, value_dim),
                   attention_scratch_bytes(isa, workers, 1, heads, kv_heads, rows, capacity,
-                                          head_dim, value_dim));
+                                          head_dim, value_dim, stored));
 }
 
 template <class T>
@@ -58,7 +58,8 @@ void attention_runs(Isa isa, Workers& workers, const AttentionArgs<T>& args, ind
     return few;
   };
   if (longest > 0) {
-    attend_few_each<T>(isa, crew, count, args.kv_heads, longest, args.scratch, problem);
+    attend_few_each<T>(isa, crew, count, args.kv_heads, longest, few_room(isa, args), args.scratch,
+                       problem);
   }
   for (index_t r = 0; r < count; ++r) {
     if (goes_alone(args, runs[r])) attention(isa, workers, problem_of(args, runs[r]));

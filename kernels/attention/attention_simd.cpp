@@ -16,13 +16,17 @@ void prefetch(const float* rows, index_t stride, index_t dim, index_t begin, ind
   }
 }
 
+// Stored rows are half of the bytes or fewer, and not waited for.
+void prefetch(const HeadRows& head, index_t begin, index_t end) {
+  if (head.numbers != nullptr) prefetch(head.numbers, head.row_stride, head.dim, begin, end);
+}
+
 }  // namespace
 
 void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t begin, index_t end,
                  float* scratch) {
   const index_t kv_head = head / (a.heads / a.kv_heads), value_row = whole_vectors(a.value_dim);
-  const float* k = a.k.data + b * a.k.batch_stride + kv_head * a.k.head_stride;
-  const float* v = a.v.data + b * a.v.batch_stride + kv_head * a.v.head_stride;
+  const HeadRows k = keys_of(a, b, kv_head, 0), v = values_of(a, b, kv_head, 0);
   float* const keys = scratch;                             // [head_dim, key_block]
   float* const values = scratch + a.head_dim * key_block;  // [key_block, value_row]
 
@@ -34,16 +38,19 @@ void attend_rows(const AttentionArgs<float>& a, index_t b, index_t head, index_t
   // what each tile of queries asks for of the next block, which would be waited for otherwise
   const index_t tiles = (count + tile_rows - 1) / tile_rows,
                 ahead = (key_block + tiles - 1) / tiles;
-  prefetch(v, a.v.row_stride, a.value_dim, 0, least(key_block, seen));
+  prefetch(v, 0, least(key_block, seen));
   for (index_t block = 0; block < seen; block += key_block) {
     const index_t block_keys = least(key_block, seen - block);
-    pack_transposed(block_keys, a.head_dim, a.scale, k + block * a.k.row_stride, a.k.row_stride,
-                    keys, key_block);
-    pack_rows(block_keys, a.value_dim, 1, v + block * a.v.row_stride, a.v.row_stride, values);
+    const HeadRows::Rows some = k.rows(block, block_keys, values);
+    pack_transposed(block_keys, a.head_dim, a.scale, some.data, some.row_stride, keys, key_block);
+    const HeadRows::Rows of_values = v.rows(block, block_keys, values);
+    if (of_values.data != values) {
+      pack_rows(block_keys, a.value_dim, 1, of_values.data, of_values.row_stride, values);
+    }
     index_t next = block + key_block;
     for (index_t i = 0; i < count; i += tile_rows, next += ahead) {
-      prefetch(k, a.k.row_stride, a.head_dim, least(next, seen), least(next + ahead, seen));
-      prefetch(v, a.v.row_stride, a.value_dim, least(next, seen), least(next + ahead, seen));
+      prefetch(k, least(next, seen), least(next + ahead, seen));
+      prefetch(v, least(next, seen), least(next + ahead, seen));
       if (block == 0) {
         const index_t soon = least(i + 2 * tile_rows, count);
         prefetch(queries->q, a.q.row_stride, a.head_dim, least(i + tile_rows, count), soon);

@@ -3,6 +3,7 @@
 // For the attention kernels' *_simd.cpp files: what they share within a level.
 
 #include "kernels/attention/attention_levels.hpp"
+#include "kernels/cache/cache_levels.hpp"
 #include "kernels/simd.hpp"
 
 namespace attn::kernels::ATTN_ISA_NS {
@@ -10,7 +11,7 @@ namespace attn::kernels::ATTN_ISA_NS {
 /// Keys that are packed, scored and softened together. With 64 dimensions a panel of keys, six rows
 /// of scores and half of the values fit a 48 KiB L1; 64 keys would fit whole but reduce and rescale
 /// rows twice as often (2–5% slower).
-inline constexpr index_t key_block = 128;
+inline constexpr index_t key_block = attention_block_keys;
 
 /// A tile of the products: this many rows by tile_columns, all in registers. 6 × 4 vectors of 16
 /// (or 6 × 2 of 8) leave room for one row of B and a broadcast in 32 (16) registers.
@@ -44,6 +45,43 @@ void pack_transposed(index_t count, index_t dim, float scale, const float* from,
 /// between.
 void pack_rows(index_t count, index_t dim, float scale, const float* from, index_t from_row,
                float* to);
+
+/// Keys or values of one head, where they lie or stored in fewer bits.
+struct HeadRows {
+  const float* numbers;    ///< null where they are stored
+  const std::byte* bytes;  ///< null where they are not
+  WeightType type;
+  index_t dim, row_stride;  ///< in numbers
+
+  struct Rows {
+    const float* data;
+    index_t row_stride;
+  };
+  /// The rows [begin, begin + count): where they lie, or widened in `room`, [count, whole_vectors
+  /// (dim)].
+  [[nodiscard]] Rows rows(index_t begin, index_t count, float* room) const {
+    if (numbers != nullptr) return {numbers + begin * row_stride, row_stride};
+    widen_rows(type, count, dim,
+               reinterpret_cast<const uint8_t*>(bytes) + stored_bytes(type, begin * row_stride),
+               stored_bytes(type, row_stride), room, whole_vectors(dim));
+    return {room, whole_vectors(dim)};
+  }
+};
+
+/// From row `first` of a key/value head on.
+inline HeadRows keys_of(const AttentionArgs<float>& a, index_t b, index_t kv_head, index_t first) {
+  const WeightType type = a.stored.type;
+  const index_t at = b * a.k.batch_stride + kv_head * a.k.head_stride + first * a.k.row_stride;
+  if (type == WeightType::f32) return {a.k.data + at, nullptr, type, a.head_dim, a.k.row_stride};
+  return {nullptr, a.stored.k + stored_bytes(type, at), type, a.head_dim, a.k.row_stride};
+}
+inline HeadRows values_of(const AttentionArgs<float>& a, index_t b, index_t kv_head,
+                          index_t first) {
+  const WeightType type = a.stored.type;
+  const index_t at = b * a.v.batch_stride + kv_head * a.v.head_stride + first * a.v.row_stride;
+  if (type == WeightType::f32) return {a.v.data + at, nullptr, type, a.value_dim, a.v.row_stride};
+  return {nullptr, a.stored.v + stored_bytes(type, at), type, a.value_dim, a.v.row_stride};
+}
 
 /// One query on its way through the keys.
 struct Query {

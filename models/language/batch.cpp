@@ -108,6 +108,7 @@ class Batch {
     options.capacity = static_cast<int>(longest);
     options.batch =
         std::max(options.slots, static_cast<int>(std::min<std::int64_t>(options_.batch, tokens)));
+    options.kv_type = options_.kv_type;
     options.session = model_.session_options;
     options.session.memory_limit = models::free_memory();
     room_ = static_cast<std::size_t>(options.batch);

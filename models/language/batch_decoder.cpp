@@ -15,7 +15,7 @@ BatchDecoder::BatchDecoder(const Metadata& metadata, std::span<const WeightSpec>
     : config_(decoder_config(metadata, shapes_of(specs))),
       options_(std::move(options)),
       lengths_(static_cast<std::size_t>(options_.slots)) {
-  values_ = build_batch_decoder(graph_, config_, specs);
+  values_ = build_batch_decoder(graph_, config_, specs, dtype_of(options_.kv_type));
   runtime::SessionOptions session = options_.session;
   session.bounds = {options_.batch, options_.slots, options_.slots, options_.capacity,
                     options_.slots};

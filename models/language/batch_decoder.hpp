@@ -16,6 +16,7 @@ struct BatchDecoderOptions {
   int slots = 0;                    ///< sequences at once, 1 to most_wanted
   int capacity = 0;                 ///< tokens of each that there is room for
   int batch = 0;                    ///< tokens of one forward() at most, at least `slots`
+  KvType kv_type = KvType::f32;     ///< of the cache
   runtime::SessionOptions session;  ///< bounds are filled in
 };
 
@@ -30,7 +31,7 @@ class BatchDecoder {
     bool wanted = false;  ///< the logits after the last of them
   };
 
-  /// Throws Error(memory) if cache and work space exceed the session's memory limit.
+  /// Throws what Decoder throws.
   BatchDecoder(const Metadata& metadata, std::span<const WeightSpec> specs, const Weights& weights,
                BatchDecoderOptions options);
   BatchDecoder(const BatchDecoder&) = delete;

@@ -14,7 +14,7 @@ using runtime::ValueId;
 Decoder::Decoder(const Metadata& metadata, std::span<const WeightSpec> specs,
                  const Weights& weights, DecoderOptions options)
     : config_(decoder_config(metadata, shapes_of(specs))), options_(std::move(options)) {
-  values_ = build_decoder(graph_, config_, specs);
+  values_ = build_decoder(graph_, config_, specs, dtype_of(options_.kv_type));
   std::vector<ValueId> fetches{values_.logits};
   for (const int layer : options_.attention_layers) {
     fetches.push_back(values_.attention.at(static_cast<std::size_t>(layer)));
@@ -57,6 +57,15 @@ std::span<const float> Decoder::attention(int layer) const {
   const TensorView& weights =
       session_->tensor(values_.attention.at(static_cast<std::size_t>(layer)));
   return {weights.as<const float>(), static_cast<std::size_t>(weights.elements())};
+}
+
+runtime::DType dtype_of(KvType type) noexcept {
+  switch (type) {
+    case KvType::bf16: return runtime::DType::bf16;
+    case KvType::q8_0: return runtime::DType::q8_0;
+    case KvType::f32: break;
+  }
+  return runtime::DType::f32;
 }
 
 std::vector<OpProfile> profile_of(const runtime::Session& session) {

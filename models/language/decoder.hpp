@@ -1,6 +1,6 @@
 #pragma once
 
-#include "attn/attn.hpp"
+#include "attn/generator.hpp"
 #include "models/decoder_graph.hpp"
 #include "models/weights.hpp"
 #include "runtime/session.hpp"
@@ -18,6 +18,7 @@ inline constexpr int most_wanted = 64;
 struct DecoderOptions {
   int context = 0;                    ///< tokens that there is room for
   int batch = 0;                      ///< tokens of one forward() at most
+  KvType kv_type = KvType::f32;       ///< of the cache
   std::vector<int> attention_layers;  ///< whose weights are handed out
   runtime::SessionOptions session;    ///< bounds are filled in
 };
@@ -26,7 +27,8 @@ struct DecoderOptions {
 /// The weights outlive it. One thread at a time.
 class Decoder {
  public:
-  /// Throws Error(memory) if cache and work space exceed the session's memory limit.
+  /// Throws Error(memory) if cache and work space exceed the session's memory limit, Error(usage)
+  /// if the cache's type does not divide the model's heads.
   Decoder(const Metadata& metadata, std::span<const WeightSpec> specs, const Weights& weights,
           DecoderOptions options);
   Decoder(const Decoder&) = delete;
@@ -59,6 +61,9 @@ class Decoder {
   std::unique_ptr<runtime::Session> session_;
   int position_ = 0;
 };
+
+/// The tensor type of a cache.
+[[nodiscard]] runtime::DType dtype_of(KvType type) noexcept;
 
 /// A session's profile as the facade gives it, the same work of all layers in one row.
 [[nodiscard]] std::vector<OpProfile> profile_of(const runtime::Session& session);

@@ -37,7 +37,7 @@ class Generator::Impl {
       : model_(model.self()),
         context_(models::checked_context(model_.text, options.context)),
         batch_(std::min(options.batch, context_)),
-        decoder_(model_.metadata, model_.specs, model_.weights, decoder_options()) {}
+        decoder_(model_.metadata, model_.specs, model_.weights, decoder_options(options.kv_type)) {}
 
   [[nodiscard]] int context() const { return context_; }
   [[nodiscard]] const models::Decoder& decoder() const { return decoder_; }
@@ -91,13 +91,14 @@ class Generator::Impl {
   }
 
  private:
-  models::DecoderOptions decoder_options() {
+  models::DecoderOptions decoder_options(KvType kv_type) {
     if (batch_ < 1) {
       throw Error(ErrorKind::usage, "batch: " + std::to_string(batch_) + " is below 1");
     }
     models::DecoderOptions options;
     options.context = context_;
     options.batch = batch_;
+    options.kv_type = kv_type;
     options.session = model_.session_options;
     options.session.memory_limit = models::free_memory();
     return options;

@@ -3,7 +3,9 @@
 #include "attn/error.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
+#include "runtime/ops/cache.hpp"
 #include "runtime/ops/defs.hpp"
+#include "runtime/stored.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +17,7 @@ namespace {
 // computed only where something uses them.
 std::vector<ValueType> infer(const InferContext& c) {
   const auto& a = c.attributes<AttentionAttributes>();
-  for (const std::size_t i : {0U, 1U, 2U}) c.require_number(i);
+  c.require_number(0);
   const Shape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
   const int rank = q.rank();
   c.require((rank == 2 || rank == 3) && k.rank() == rank && v.rank() == rank,
@@ -35,6 +37,7 @@ std::vector<ValueType> infer(const InferContext& c) {
               "widths do not divide into " + std::to_string(a.heads) + " and " +
                   std::to_string(a.kv_heads) + " heads");
   }
+  require_keys(c, a.kv_heads);
   c.require(a.window >= 0 && (a.window == 0 || (a.causal && !c.has(3))),
             "a window of " + std::to_string(a.window) + " needs causal, and no mask");
   if (c.has(3)) {
@@ -43,7 +46,7 @@ std::vector<ValueType> infer(const InferContext& c) {
   }
   if (c.has(4)) {
     c.require(c.dtype(4) == DType::i32 && c.shape(4).rank() == 1, "sequences are I32 [count + 1]");
-    c.require(rank == 2 && q[0] == k[0] && !c.has(3) && a.window == 0,
+    c.require(rank == 2 && q[0] == k[0] && !c.has(3) && a.window == 0 && c.dtype(1) == c.dtype(0),
               "sequences lie in the rows of one q, k and v, without mask or window");
   }
   const Shape outer = q.first(rank - 2);
@@ -56,7 +59,9 @@ std::vector<ValueType> infer(const InferContext& c) {
 // Heads lie side by side in the last dimension.
 template <class T>
 kernels::HeadsView<T> heads_view(const TensorView& t, std::int64_t heads) {
-  return {t.as<T>(), t.rank == 3 ? t.stride(0) : 0, t.dim(-1) / heads, t.stride(-2)};
+  // of a cache in fewer bits only the strides count
+  return {storage_only(t.dtype) ? nullptr : t.as<T>(), t.rank == 3 ? t.stride(0) : 0,
+          t.dim(-1) / heads, t.stride(-2)};
 }
 
 template <class T>
@@ -78,6 +83,7 @@ kernels::AttentionArgs<T> arguments(const AttentionAttributes& a, const TensorVi
   args.q = heads_view<const T>(q, a.heads);
   args.k = heads_view<const T>(k, a.kv_heads);
   args.v = heads_view<const T>(v, a.kv_heads);
+  args.stored = stored_kv(k, v);
   args.out = heads_view<T>(out, a.heads);
   if (mask.present()) {
     args.mask = mask.as<const T>();
@@ -95,7 +101,7 @@ class AttentionKernel final : public Kernel {
   [[nodiscard]] std::size_t scratch_bytes(const Operands& o, int workers) const override {
     const auto a = of(o);
     return kernels::attention_scratch_bytes(isa_, workers, a.batch, a.heads, a.kv_heads, a.q_len,
-                                            a.kv_len, a.head_dim, a.value_dim);
+                                            a.kv_len, a.head_dim, a.value_dim, a.stored.type);
   }
   void prepare(const Operands& o) override {
     args_ = of(o);
@@ -186,9 +192,11 @@ class AttentionBackwardKernel final : public Kernel {
 
 // the mask is data, so nothing flows into it
 void gradient(GradientContext& c) {
-  if (c.attributes<AttentionAttributes>().window > 0 || c.input(4) != ValueId::none) {
+  const bool stored = storage_only(c.graph.value(c.input(1)).dtype);
+  if (c.attributes<AttentionAttributes>().window > 0 || c.input(4) != ValueId::none || stored) {
     throw Error(ErrorKind::invalid,
-                "attention: no gradient through a sliding window or packed sequences");
+                "attention: no gradient through a sliding window, packed sequences or a cache in "
+                "fewer bits");
   }
   const NodeId backward = c.graph.add(attention_backward_op,
                                       {c.input(0), c.input(1), c.input(2), c.input(3), c.output(0),

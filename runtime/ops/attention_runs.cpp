@@ -4,6 +4,7 @@
 #include "runtime/cache_runs.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
+#include "runtime/ops/cache.hpp"
 #include "runtime/ops/defs.hpp"
 
 #include <cmath>
@@ -14,7 +15,7 @@ namespace {
 // inputs: q, k, v, runs; output: [rows, heads · value_dim]
 std::vector<ValueType> infer(const InferContext& c) {
   const auto& a = c.attributes<AttentionAttributes>();
-  for (const std::size_t i : {0U, 1U, 2U}) c.require_number(i);
+  c.require_number(0);
   const Shape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
   c.require(q.rank() == 2 && k.rank() == 3 && v.rank() == 3 && k[0] == v[0] && k[1] == v[1],
             "q is [rows, width], k and v are [slots, capacity, width]");
@@ -25,6 +26,7 @@ std::vector<ValueType> infer(const InferContext& c) {
                 q[1].extent % a.heads == 0 && v[2].extent % a.kv_heads == 0 &&
                 k[2].extent == q[1].extent / a.heads * a.kv_heads,
             "widths do not divide into heads");
+  require_keys(c, a.kv_heads);
   c.require(c.dtype(3) == DType::i32 && c.shape(3).rank() == 2 && c.shape(3)[1] == Dim(4),
             "runs are I32 [runs, 4]");
   return {{c.dtype(0), Shape{q[0], v[2].extent / a.kv_heads * a.heads}}};
@@ -40,7 +42,7 @@ class AttentionRunsKernel final : public Kernel {
     const auto a = of(o);
     return kernels::attention_runs_scratch_bytes(isa_, workers, a.heads, a.kv_heads, a.q_len,
                                                  o.inputs[3].dim(0), a.kv_len, a.head_dim,
-                                                 a.value_dim);
+                                                 a.value_dim, a.stored.type);
   }
   void prepare(const Operands& o) override {
     args_ = of(o);
@@ -69,8 +71,10 @@ class AttentionRunsKernel final : public Kernel {
     args.causal = true;
     args.window = attributes_.window;
     args.q = {q.as<const T>(), 0, args.head_dim, q.stride(0)};
-    args.k = {k.as<const T>(), k.stride(0), args.head_dim, k.stride(1)};
-    args.v = {v.as<const T>(), v.stride(0), args.value_dim, v.stride(1)};
+    args.stored = stored_kv(k, v);
+    const bool stored = args.stored.type != kernels::WeightType::f32;
+    args.k = {stored ? nullptr : k.as<const T>(), k.stride(0), args.head_dim, k.stride(1)};
+    args.v = {stored ? nullptr : v.as<const T>(), v.stride(0), args.value_dim, v.stride(1)};
     args.out = {out.as<T>(), 0, args.value_dim, out.stride(0)};
     return args;
   }

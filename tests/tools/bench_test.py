@@ -16,7 +16,7 @@ LLAMA, BERT = DATA / "tiny-llama", DATA / "tiny-bert"
 # what programs that read llama-bench's JSON look for
 LLAMA_BENCH = (
     "model_filename model_type model_size model_n_params backends cpu_info n_batch n_threads "
-    "n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts samples_ns samples_ts"
+    "type_k type_v n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts samples_ns samples_ts"
 ).split()
 
 
@@ -52,6 +52,7 @@ class Models(BenchTest):
             self.assertEqual(row["model_size"], 427264)
             self.assertEqual(row["model_n_params"], 106816)
             self.assertEqual(row["precision"], "f32")
+            self.assertEqual((row["type_k"], row["type_v"]), ("f32", "f32"))
             self.assertEqual(len(row["samples_ns"]), 3)
             tokens = row["n_prompt"] + row["n_gen"]
             for ns, ts in zip(row["samples_ns"], row["samples_ts"]):
@@ -81,6 +82,12 @@ class Models(BenchTest):
         self.assertEqual({len(line) for line in (head, rule, row)}, {len(head)})
         self.assertEqual(blank, "")
         self.assertIn("attn 0.1.0", build)
+
+    def test_the_type_of_the_cache_is_told(self):
+        arguments = ("-m", LLAMA, "-p", 8, "-n", 4, "-t", 1, "-r", 1, "--kv-type", "bf16")
+        rows = self.rows(*arguments)
+        self.assertEqual({(row["type_k"], row["type_v"]) for row in rows}, {("bf16", "bf16")})
+        self.assertIn("f32 products, bf16 cache; ", self.bench(*arguments).splitlines()[-1])
 
     def test_csv_and_jsonl_say_the_same_as_json(self):
         arguments = ("-m", LLAMA, "-p", 8, "-n", 4, "-t", 1, "-r", 1)
@@ -130,6 +137,9 @@ class Refused(BenchTest):
             (["--repetitions 0"], (*model, "-r", "0")),
             (["--repetitions 1,2"], (*model, "-r", "1,2")),
             (["--precision f8", "f32"], (*model, "--precision", "f8")),
+            (["--kv-type f16", "f32, bf16 or q8_0"], (*model, "--kv-type", "f16")),
+            (["Q8_0", "head_dim", "32", "16"], (*model, "-p", "8", "-n", "0", "--kv-type", "q8_0")),
+            (["--kv-type", "encoder"], ("-m", BERT, "--kv-type", "bf16")),
             (["--output xml", "jsonl"], (*model, "-o", "xml")),
             (["--output csv", "json"], ("--machine", "-o", "csv")),
             (["nothing"], (*model, "-p", "0", "-n", "0")),

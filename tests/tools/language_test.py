@@ -119,6 +119,22 @@ class Generation(LanguageTest):
             self.assertEqual(self.timings.count("\n"), 1)
             self.assertIn("4 prompts of 107 tokens, 21 new", self.timings)
         self.assertEqual(self.run_model(LLAMA, "--batch-file", "-", input=b"\n"), b"")
+        rounded = self.run_model(LLAMA, "--batch-file", path, "--kv-type", "bf16", *options)
+        self.assertEqual(len(rounded.splitlines()), 4)
+        self.refuses(2, ["Q8_0", "head_dim"], LLAMA, "--batch-file", path, "--kv-type", "q8_0")
+
+    def test_a_cache_in_fewer_bits_gives_nearly_the_same_logits(self):
+        expected = json.loads((LLAMA / "expected.json").read_text())
+        ids = ",".join(map(str, expected["ids"]))
+        def logits(kv_type):
+            self.run_model(LLAMA, "--tokens", ids, "-n", 0, "--precision", "f32", "--kv-type", kv_type,
+                           "--logits", "logits.npy")
+            return [list(row) for row in read_npy(self.folder / "logits.npy")]
+        exact, rounded = logits("f32"), logits("bf16")
+        self.assert_near(exact, expected["logits"], 1e-4)
+        self.assertNotEqual(exact, rounded)
+        largest = max(abs(x) for row in exact for x in row)
+        self.assert_near(rounded, expected["logits"], largest / 128)
 
     def test_lines_that_are_no_prompts_are_named(self):
         for parts, line in (
@@ -166,6 +182,8 @@ class Generation(LanguageTest):
             (["--threads 1025"], ("-t", "1025")),
             (["context", "129", "128"], ("-c", "129")),
             (["--precision f8"], ("--precision", "f8")),
+            (["--kv-type f16", "f32, bf16 or q8_0"], ("--kv-type", "f16")),
+            (["Q8_0", "head_dim", "32", "16"], ("--kv-type", "q8_0")),
             (["--stop ''"], ("--stop", "")),
             (["--frobnicate"], ("--frobnicate",)),
             (["--layers"], ("--layers", "0")),

@@ -56,6 +56,9 @@ void declare_text(CLI::App& app, Arguments& a) {
          "Tokens of prompt and answer together (what the model was trained on, at most 4096 "
          "unless asked)");
   option("-b,--batch", a.batch, "N", "Tokens read at a time from the prompt, 1 to 65536 (512)");
+  option(
+      "--kv-type", a.kv_type, "NAME",
+      "How the cache keeps what was read: f32, bf16 in half of the memory, or q8_0 in 27% (f32)");
   option("--temp", a.temperature, "X", "Temperature; 0 takes the likeliest token always (0.8)");
   option("--top-k", a.top_k, "N", "Only the N likeliest tokens; 0: all (0)");
   option("--top-p", a.top_p, "X", "Only the likeliest that reach X together; 1: all (0.95)");
@@ -166,6 +169,7 @@ std::string generation_options(const Arguments& a) {
   return given_of({{"--predict", a.count.value_or("0") != "0"},
                    {"--context", a.context.has_value()},
                    {"--batch", a.batch.has_value()},
+                   {"--kv-type", a.kv_type.has_value()},
                    {"--temp", a.temperature.has_value()},
                    {"--top-k", a.top_k.has_value()},
                    {"--top-p", a.top_p.has_value()},

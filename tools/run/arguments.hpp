@@ -16,7 +16,7 @@ struct Arguments {
   // teaching models
   std::optional<std::string> input, sentence;
   // text
-  std::optional<std::string> prompt, file, tokens, count, context, batch, system;
+  std::optional<std::string> prompt, file, tokens, count, context, batch, kv_type, system;
   std::optional<std::string> temperature, top_k, top_p, min_p, repeat_penalty, seed;
   std::vector<std::string> stop;
   std::optional<std::string> logits, top_logits, perplexity, max_tokens, batch_file, parallel;

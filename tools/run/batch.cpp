@@ -104,6 +104,7 @@ BatchOptions batch_options(const Arguments& arguments, const GenerateOptions& an
   BatchOptions options;
   options.context = generator.context;
   options.batch = generator.batch;
+  options.kv_type = generator.kv_type;
   options.sampling = answer.sampling;
   options.stop = answer.stop;
   if (arguments.parallel) {

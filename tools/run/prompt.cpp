@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "tools/common/data.hpp"
+#include "tools/common/kv_type.hpp"
 #include "tools/common/terminal.hpp"
 #include "tools/common/tool.hpp"
 
@@ -95,6 +96,7 @@ GeneratorOptions generator_options(const Arguments& a) {
   if (a.context)
     options.context = static_cast<int>(whole_number("--context", *a.context, 1, most_context));
   if (a.batch) options.batch = static_cast<int>(whole_number("--batch", *a.batch, 1, most_batch));
+  options.kv_type = kv_type(a.kv_type);
   return options;
 }
 

@@ -137,7 +137,7 @@ struct Problem {
   static void run(kernels::Isa isa, kernels::Workers& workers, kernels::AttentionArgs<T> a) {
     const Scratch scratch(kernels::attention_scratch_bytes(isa, workers.size(), a.batch, a.heads,
                                                            a.kv_heads, a.q_len, a.kv_len,
-                                                           a.head_dim, a.value_dim));
+                                                           a.head_dim, a.value_dim, a.stored.type));
     a.scratch = scratch.data();
     kernels::attention(isa, workers, a);
   }
