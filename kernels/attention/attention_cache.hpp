@@ -7,8 +7,8 @@
 
 namespace attn::kernels {
 
-/// Bytes of that many numbers, whole blocks, of bf16 or q8_0. Always inlined: the objects of several
-/// ISA levels use it and may share no symbol.
+/// Bytes of that many numbers, whole blocks, of bf16 or q8_0. Always inlined: the objects of
+/// several ISA levels use it and may share no symbol.
 [[gnu::always_inline]] constexpr index_t stored_bytes(WeightType type, index_t numbers) {
   return type == WeightType::q8_0 ? numbers / Q8_0::weights * Q8_0::bytes : numbers * BF16::bytes;
 }
