@@ -1,7 +1,7 @@
 // Keys and values stored in fewer bits: attention is that of the numbers which are stored.
 
+#include "kernels/attention/problem.hpp"
 #include "kernels/cache/cache.hpp"
-#include "problem.hpp"
 
 #include <catch2/catch.hpp>
 
