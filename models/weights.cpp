@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "models/random.hpp"
+#include "runtime/formats/mapped_file.hpp"
 #include "runtime/formats/text.hpp"
 #include "runtime/stored.hpp"
 #include "runtime/tiled.hpp"
@@ -70,6 +71,22 @@ Weights::Tensor taken(const TensorEntry& entry, Storage storage) {
 
 }  // namespace
 
+namespace {
+
+// From the first tile to the last, with the little that stands between; empty if there are none.
+std::span<const std::byte> tiles_of(const Source& source) {
+  const std::byte *first = nullptr, *last = nullptr;
+  for (const TensorEntry& entry : source.tensors) {
+    if (entry.layout != runtime::WeightLayout::tiles) continue;
+    const std::byte* const begin = entry.data.data();
+    if (first == nullptr || begin < first) first = begin;
+    if (last == nullptr || begin + entry.data.size() > last) last = begin + entry.data.size();
+  }
+  return {first, last};
+}
+
+}  // namespace
+
 std::size_t Weights::Tensor::bytes() const {
   if (layout == runtime::WeightLayout::tiles) return *runtime::tiled_size(dtype, shape);
   return runtime::dtype_bytes(dtype, static_cast<std::int64_t>(elements()));
@@ -79,6 +96,7 @@ Weights Weights::from_source(const Source& source, std::span<const WeightSpec> s
   Weights weights;
   weights.file_ = source.keep_alive;
   weights.mapped_ = source.mapped;
+  if (source.mapped) runtime::advise_streamed(tiles_of(source));
   std::map<std::string_view, const TensorEntry*> entries;
   for (const TensorEntry& entry : source.tensors) entries[entry.name] = &entry;
   for (const WeightSpec& spec : specs) {

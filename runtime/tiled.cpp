@@ -17,8 +17,8 @@ std::optional<std::uint64_t> tiled_size(DType dtype, std::span<const std::int64_
   if (!checked_multiply(shape[1], 4 * kernels::tile_rows * kernels::tile_columns)) {
     return std::nullopt;
   }
-  const kernels::index_t bands =
-      shape[0] / kernels::tile_rows + (shape[0] % kernels::tile_rows > 0);
+  const kernels::index_t rest = shape[0] % kernels::tile_rows > 0 ? 1 : 0;
+  const kernels::index_t bands = shape[0] / kernels::tile_rows + rest;
   const kernels::index_t band = kernels::tile_band_bytes(*weight_type(dtype), shape[1]);
   return checked_multiply(static_cast<std::uint64_t>(bands), static_cast<std::uint64_t>(band));
 }

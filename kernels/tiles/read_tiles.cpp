@@ -52,18 +52,18 @@ Word collect_bits(Word spread) {
 // Formats of 32 weights in four or five bits.
 void read_block32(const Lane& lane, bool minimum, bool fifth, std::uint8_t* to) {
   index_t from = 0;
-  for (int part = 0; part < (minimum ? 2 : 1); ++part, from += 32, to += 2) lane.half(from, to);
+  for (index_t part = 0; part < (minimum ? 2 : 1); ++part, from += 32, to += 2) lane.half(from, to);
   if (fifth) {
     store(collect_bits(lane.word(from)), to);
     from += 64;
     to += 4;
   }
-  for (int i = 0; i < 4; ++i) store(lane.word(from + 64 * i), to + 4 * i);
+  for (index_t i = 0; i < 4; ++i) store(lane.word(from + 64 * i), to + 4 * i);
 }
 
 void read_q8(const Lane& lane, std::uint8_t* to) {
   lane.half(0, to);
-  for (int g = 0; g < 8; ++g) store(lane.word(32 + 64 * g) ^ 0x80808080U, to + 2 + 4 * g);
+  for (index_t g = 0; g < 8; ++g) store(lane.word(32 + 64 * g) ^ 0x80808080U, to + 2 + 4 * g);
 }
 
 // q4_k and q5_k; `to` is zeros.
@@ -71,7 +71,7 @@ void read_k(const Lane& lane, bool fifth, std::uint8_t* to) {
   lane.half(0, to);
   lane.half(32, to + 2);
   const index_t tile = fifth ? 352 : 288;
-  for (int j = 0; j < 4; ++j) {
+  for (index_t j = 0; j < 4; ++j) {
     const index_t low = 64 + j * tile, high = low + 4 * tile;
     const unsigned scale = lane.byte(high), min = lane.byte(high + tile_rows);
     const unsigned first = lane.byte(low), first_min = lane.byte(low + tile_rows);
@@ -79,15 +79,15 @@ void read_k(const Lane& lane, bool fifth, std::uint8_t* to) {
     to[8 + j] = static_cast<std::uint8_t>((first_min & 63U) | min >> 4 << 6);
     to[12 + j] = static_cast<std::uint8_t>((scale & 15U) | (min & 15U) << 4);
   }
-  for (int s = 0; s < 8; ++s) {
+  for (index_t s = 0; s < 8; ++s) {
     index_t from = 64 + s * tile + 2 * tile_rows;
     if (fifth) {
       const Word bits = lane.word(from);
-      for (int g = 0; g < 8; ++g) add((bits >> g & 0x01010101U) << s, to + 16 + 4 * g);
+      for (index_t g = 0; g < 8; ++g) add((bits >> g & 0x01010101U) << s, to + 16 + 4 * g);
       from += 64;
     }
     std::uint8_t* const q = to + (fifth ? 48 : 16) + s / 2 * 32;
-    for (int i = 0; i < 4; ++i) {
+    for (index_t i = 0; i < 4; ++i) {
       const Word word = lane.word(from + 64 * i);
       add(s % 2 == 0 ? word & low_nibbles : (word & low_nibbles) << 4, q + 4 * i);
       add(s % 2 == 0 ? word >> 4 & low_nibbles : word & high_nibbles, q + 16 + 4 * i);
@@ -98,21 +98,21 @@ void read_k(const Lane& lane, bool fifth, std::uint8_t* to) {
 // `to` is zeros.
 void read_q6_k(const Lane& lane, std::uint8_t* to) {
   lane.half(0, to + 208);
-  for (int s = 0; s < 8; ++s) {
-    const int half = s / 4, quarter = s % 4;
+  for (index_t s = 0; s < 8; ++s) {
+    const index_t half = s / 4, quarter = s % 4;
     const index_t from = 32 + s * 416;
-    for (int part = 0; part < 2; ++part) {
+    for (index_t part = 0; part < 2; ++part) {
       to[192 + 2 * s + part] = lane.byte(from + part * tile_rows);
     }
     std::uint8_t* const high = to + 128 + 32 * half;
-    for (int line = 0; line < 2; ++line) {
+    for (index_t line = 0; line < 2; ++line) {
       const Word bits = lane.word(from + 32 + 64 * line);
-      for (int g = 0; g < 4; ++g) {
+      for (index_t g = 0; g < 4; ++g) {
         add((bits >> (2 * g) & 0x03030303U) << (2 * quarter), high + 16 * line + 4 * g);
       }
     }
     std::uint8_t* const q = to + 64 * half + 32 * (quarter % 2);
-    for (int i = 0; i < 4; ++i) {
+    for (index_t i = 0; i < 4; ++i) {
       const Word word = lane.word(from + 160 + 64 * i);
       add(quarter < 2 ? word & low_nibbles : (word & low_nibbles) << 4, q + 4 * i);
       add(quarter < 2 ? word >> 4 & low_nibbles : word & high_nibbles, q + 16 + 4 * i);
@@ -123,8 +123,8 @@ void read_q6_k(const Lane& lane, std::uint8_t* to) {
 }  // namespace
 
 void read_tiles(WeightType type, index_t k, const void* tiles, index_t row, void* to) {
-  const auto* const band = static_cast<const std::uint8_t*>(tiles) +
-                           row / tile_rows * tile_band_bytes(type, k);
+  const auto* const band =
+      static_cast<const std::uint8_t*>(tiles) + row / tile_rows * tile_band_bytes(type, k);
   auto* out = static_cast<std::uint8_t*>(to);
   const index_t lane = row % tile_rows, step = block_weights(type);
   if (step == 1) {

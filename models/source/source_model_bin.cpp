@@ -20,12 +20,12 @@ using runtime::TensorEntry;
 
 // What a key's JSON says of one tensor of bytes.
 struct Described {
-  TensorEntry* tensor;
+  TensorEntry* tensor = nullptr;
   std::string field;  // for messages
   std::string type;
-  DType dtype;
+  DType dtype = DType::u8;
   std::vector<std::int64_t> shape;
-  const Json* all;
+  const Json* all = nullptr;
 };
 
 [[noreturn]] void fail(const std::string& field, const std::string& problem) {

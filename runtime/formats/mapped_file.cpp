@@ -5,10 +5,12 @@
 #include "runtime/formats/text.hpp"
 
 #include <cerrno>
+#include <cstdint>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace attn::runtime {
 namespace {
@@ -35,6 +37,16 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) fail(path, errno);
   return MappedFile({static_cast<const std::byte*>(address), size});
+}
+
+void advise_streamed(std::span<const std::byte> bytes) noexcept {
+  if (bytes.empty()) return;
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t first = begin / page * page;
+  // a system without huge pages for files refuses, or does nothing
+  // NOLINTNEXTLINE(performance-no-int-to-ptr,cppcoreguidelines-pro-type-reinterpret-cast)
+  (void)::madvise(reinterpret_cast<void*>(first), begin + bytes.size() - first, MADV_HUGEPAGE);
 }
 
 MappedFile::~MappedFile() {

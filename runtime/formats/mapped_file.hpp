@@ -35,4 +35,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+/// These bytes of a mapped file are read from first to last, again and again: the system may hold
+/// them in huge pages, as some file systems can when they read the file anew. Changes no byte.
+void advise_streamed(std::span<const std::byte> bytes) noexcept;
+
 }  // namespace attn::runtime

@@ -22,6 +22,17 @@ TEST_CASE("a mapped file shows its bytes, also after a move and without its name
   REQUIRE(std::memcmp(second.bytes().data(), "one\0two", 7) == 0);
 }
 
+TEST_CASE("bytes that are said to be streamed stay what they are", "[formats][mapped_file]") {
+  const TemporaryFolder folder;
+  std::string content(3 << 20, 'x');
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 31 >> 3);
+  write_file(folder / "a", content);
+  const MappedFile file = MappedFile::open(folder / "a");
+  attn::runtime::advise_streamed(file.bytes().subspan(5, content.size() - 9));
+  attn::runtime::advise_streamed({});
+  CHECK(std::memcmp(file.bytes().data(), content.data(), content.size()) == 0);
+}
+
 TEST_CASE("what is no readable file is an I/O error naming path and reason",
           "[formats][mapped_file]") {
   const TemporaryFolder folder;
