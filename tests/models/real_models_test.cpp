@@ -179,7 +179,8 @@ TEST_CASE("SmolLM2 expects a text as PyTorch does, in f32 to the last digits, el
     const Divergence read = divergence(exact, text_logits(open(*path, precision), 512));
     UNSCOPED_INFO("prefill: KL " << read.mean_kl << ", same top token " << read.same_top);
     CHECK(read.mean_kl <= 3e-4);
-    CHECK(read.mean_kl >= 1e-12);  // it is something else that runs
+    // it is something else that runs, where the CPU multiplies bfloat16
+    if (kernels::has_dot_products(kernels::choose_isa().isa)) CHECK(read.mean_kl >= 1e-9);
     CHECK(read.same_top >= 0.99);
   }
   const Divergence decoded = divergence(exact, text_logits(open(*path, Precision::automatic), 1));
@@ -230,11 +231,11 @@ TEST_CASE("SmolLM2 writes the same with guessed tokens, sooner where it copies",
   const std::string round = "1. one 2. two 3. three 4. four ";
   const std::vector<std::int32_t> ids = model.tokenize(round + round + round + "1. one 2. ");
   for (const double temperature : {0.0, 0.8}) {
-    Generator generator(model, {.context = 1024});
     GenerateOptions options{.max_tokens = 60, .sampling = {.temperature = temperature, .seed = 4}};
-    const Generation without = generator.generate(ids, options);
+    // a generator each: one that has read the prompt would read its last token alone, more exactly
+    const Generation without = Generator(model, {.context = 1024}).generate(ids, options);
     options.lookup = true;
-    const Generation with = generator.generate(ids, options);
+    const Generation with = Generator(model, {.context = 1024}).generate(ids, options);
     CHECK(with.tokens == without.tokens);
     CHECK(with.text == without.text);
     CHECK(with.forwards + with.accepted == without.forwards);
