@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <utility>
 
 namespace attn::bench {
 namespace {
@@ -106,9 +107,9 @@ class Together {
 
   void run(Measured& measured) {
     std::vector<Clock::time_point> steps;
-    options_.progress = [&](std::int64_t, std::int64_t) { steps.push_back(Clock::now()); };
     // the first token is of reading the prompts
-    const std::vector<Generation> all = answers(test_.generate + 1);
+    const std::vector<Generation> all = answers(
+        test_.generate + 1, [&](std::int64_t, std::int64_t) { steps.push_back(Clock::now()); });
     for (const Generation& answer : all) {
       if (std::ssize(answer.tokens) > test_.generate) continue;
       throw Error(ErrorKind::invalid,
@@ -123,9 +124,11 @@ class Together {
   }
 
  private:
-  std::vector<Generation> answers(int tokens) {
+  std::vector<Generation> answers(int tokens, OnProgress progress = nullptr) {
     for (BatchPrompt& prompt : prompts_) prompt.max_tokens = tokens;
-    return generate_batch(model_, prompts_, options_);
+    BatchOptions options = options_;
+    options.progress = std::move(progress);
+    return generate_batch(model_, prompts_, options);
   }
 
   const Model& model_;
