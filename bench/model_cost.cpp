@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
+#include <random>
+#include <utility>
 
 namespace attn::bench {
 namespace {
@@ -27,10 +30,32 @@ std::int64_t bytes_of(const ModelInfo::Tensor& tensor, std::int64_t elements) {
 
 }  // namespace
 
+std::vector<int> Test::lengths() const {
+  std::vector<int> lengths;
+  const std::int64_t steps = std::max(batch - 1, 1), span = prompt - shortest;
+  for (std::int64_t i = 0; i < batch; ++i) {
+    lengths.push_back(shortest + static_cast<int>((2 * i * span + steps) / (2 * steps)));
+  }
+  // by hand, because std::shuffle is another one in each standard library
+  std::mt19937 random(1);
+  for (std::size_t i = lengths.size(); i > 1; --i) std::swap(lengths[i - 1], lengths[random() % i]);
+  return lengths;
+}
+
+std::int64_t Test::tokens(bool encoder) const {
+  if (generate > 0) return std::int64_t{generate} * parallel;
+  if (!encoder) return prompt;
+  const std::vector<int> each = lengths();
+  return std::accumulate(each.begin(), each.end(), std::int64_t{0});
+}
+
 std::string test_name(const Test& test, bool encoder) {
-  std::string name = encoder             ? fmt::format("{}x{}", test.batch, test.prompt)
+  std::string name = encoder             ? fmt::format("{}x", test.batch)
                      : test.generate > 0 ? fmt::format("tg{}", test.generate)
                                          : fmt::format("pp{}", test.prompt);
+  if (encoder && test.shortest < test.prompt) name += fmt::format("{}..", test.shortest);
+  if (encoder) name += std::to_string(test.prompt);
+  if (test.parallel > 1) name += fmt::format(" x{}", test.parallel);
   if (test.depth > 0) name += fmt::format(" @ d{}", test.depth);
   return name;
 }
@@ -79,13 +104,15 @@ ModelCost model_cost(const Model& model) {
 }
 
 double prompt_operations(const ModelCost& cost, const Test& test) {
-  const double tokens = test.prompt;
-  // every token looks at itself and those before it; an encoder's at all
-  const double pairs =
-      cost.encoder ? tokens * tokens : tokens * test.depth + tokens * (tokens + 1) / 2;
-  const double of_text =
-      2 * cost.layer_weights * tokens + 2 * cost.head_weights + 4 * cost.attention_width * pairs;
-  return of_text * (cost.encoder ? test.batch : 1);
+  double operations = 0;
+  for (const double tokens : cost.encoder ? test.lengths() : std::vector<int>{test.prompt}) {
+    // every token looks at itself and those before it; an encoder's at all
+    const double pairs =
+        cost.encoder ? tokens * tokens : tokens * test.depth + tokens * (tokens + 1) / 2;
+    operations +=
+        2 * cost.layer_weights * tokens + 2 * cost.head_weights + 4 * cost.attention_width * pairs;
+  }
+  return operations;
 }
 
 }  // namespace attn::bench

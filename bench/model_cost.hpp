@@ -7,26 +7,33 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace attn::bench {
 
 /// One thing to measure: reading prompts, or decoding after one.
 struct Test {
-  int prompt = 0;    ///< tokens of each text that are read; 0 where tokens are generated
+  int prompt = 0;    ///< tokens of each text that are read, at most; 0 where tokens are generated
+  int shortest = 0;  ///< of an encoder's texts; `prompt` where all are alike
   int generate = 0;  ///< tokens generated one by one
   int batch = 1;     ///< language models: tokens read at a time; encoders: texts at once
   int depth = 0;     ///< tokens in the cache before
+  int parallel = 1;  ///< answers generated together
   int threads = 1;
 
+  /// The tokens of each text that an encoder embeds together: spread evenly from the shortest to
+  /// the longest, in an arbitrary order that is always the same.
+  [[nodiscard]] std::vector<int> lengths() const;
+
   /// Tokens that one run is about.
-  [[nodiscard]] int tokens(bool encoder) const {
-    return generate > 0 ? generate : prompt * (encoder ? batch : 1);
-  }
+  [[nodiscard]] std::int64_t tokens(bool encoder) const;
+
   /// Tokens that a language model has to have room for. What is generated follows something.
   [[nodiscard]] int context() const { return depth + std::max(prompt, 1) + generate; }
 };
 
-/// "pp512", "tg64 @ d1024" as llama-bench has it; of encoders "8x128", texts x tokens.
+/// "pp512", "tg64 @ d1024" as llama-bench has it, "tg64 x16" of answers together; of encoders
+/// "8x128", texts x tokens, or "64x5..200".
 [[nodiscard]] std::string test_name(const Test& test, bool encoder);
 
 /// What a model costs, as its tensors tell.

@@ -137,9 +137,12 @@ class Report {
     const bool cold = drop_from_page_cache(path_);
     const Measured first = in_process(test, 0);
     const Measured measured = in_process(test, repetitions_);
-    const double tokens = test.tokens(cost_.encoder);
-    const double limit_ts = test.generate > 0 ? most.rate / static_cast<double>(cost_.token_bytes)
-                                              : most.rate * tokens / prompt_operations(cost_, test);
+    const std::int64_t count = test.tokens(cost_.encoder);
+    const auto tokens = static_cast<double>(count);
+    // a weight that is read once serves a token of each answer
+    const double limit_ts = test.generate > 0
+                                ? most.rate * test.parallel / static_cast<double>(cost_.token_bytes)
+                                : most.rate * tokens / prompt_operations(cost_, test);
     Row samples_ns = Row::array(), samples_ts = Row::array();
     std::vector<double> rates;
     for (const double seconds : measured.runs) {
@@ -164,6 +167,8 @@ class Report {
             {"n_prompt", test.prompt},
             {"n_gen", test.generate},
             {"n_depth", test.depth},
+            {"n_parallel", test.parallel},
+            {"n_tokens", count},
             {"test", test_name(test, cost_.encoder)},
             {"test_time", now()},
             {"avg_ns", nanoseconds(mean(measured.runs))},

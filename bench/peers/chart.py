@@ -1,6 +1,7 @@
 """What bench/compare measured, as a chart: how many times as good as its best peer attn is."""
 
 import html
+import itertools
 import math
 
 # The picture brings its own ground, so that it is readable on pages of either kind.
@@ -15,8 +16,9 @@ STYLE = """
     .grid { stroke: #30363d } .one { stroke: #e6edf3 }
   }
 """
-LABELS, PLOT, NOTES = 262, 420, 178  # widths
-TOP, LINE, BAR = 74, 20, 13
+LABELS, PLOT, NOTES = 312, 420, 178  # widths
+THREADS = 66  # of the labels, what tells the threads
+TOP, LINE, BAR, GAP = 74, 17, 12, 7  # the gap is between one piece of work and the next
 TICKS = (0.1, 0.25, 0.5, 1, 1.5, 2, 3, 4, 6, 10, 20, 50)
 
 
@@ -26,9 +28,22 @@ def text(x, y, words, style="", anchor="start"):
 
 
 def label(row):
-    threads = f"{row.threads} thread" + ("" if row.threads == 1 else "s")
-    metric = "" if row.metric == "tokens/s" else f", {row.metric.split(',')[0]}"
-    return f"{row.work}{metric}, {threads}"
+    return row.work if row.more_is_better() else f"{row.work}, {row.metric.split(',')[0]}"
+
+
+def threads(row):
+    return f"{row.threads} thread" + ("" if row.threads == 1 else "s")
+
+
+def placed(rows):
+    """[(y, row, whether it is the first of its work)], and where they end."""
+    places, y = [], TOP
+    for _, of_work in itertools.groupby(rows, key=label):
+        for number, row in enumerate(of_work):
+            places.append((y, row, number == 0))
+            y += LINE
+        y += GAP
+    return places, y
 
 
 def svg(rows):
@@ -43,7 +58,8 @@ def svg(rows):
         share = math.log(ratio / low) / math.log(high / low)
         return LABELS + PLOT * min(max(share, 0), 1)
 
-    width, bottom = LABELS + PLOT + NOTES, TOP + LINE * len(rows)
+    places, bottom = placed(rows)
+    width = LABELS + PLOT + NOTES
     parts = [
         text(16, 26, "attn beside its best peer on the same machine", "title"),
         text(16, 44, "Times as fast (start, memory: as small); right of 1 attn is ahead. Logarithmic scale.", "note"),
@@ -54,12 +70,14 @@ def svg(rows):
             style = "one" if tick == 1 else "grid"
             parts.append(f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{bottom}"/>')
             parts.append(text(x, TOP - 10, f"{tick:g}×", "tick", "middle"))
-    for number, row in enumerate(rows):
-        y, x, one = TOP + LINE * number, place(row.ratio()), place(1)
+    for y, row, first in places:
+        x, one = place(row.ratio()), place(1)
         style = "ahead" if row.ratio() >= 1 else "behind"
         left, right = sorted((x, one))
-        parts.append(text(LABELS - 10, y + 11, label(row), anchor="end"))
-        parts.append(f'<rect class="{style}" x="{left:.1f}" y="{y + (LINE - BAR) / 2 - 3:.1f}" '
+        if first:
+            parts.append(text(LABELS - THREADS - 10, y + 11, label(row), anchor="end"))
+        parts.append(text(LABELS - 10, y + 11, threads(row), "tick", "end"))
+        parts.append(f'<rect class="{style}" x="{left:.1f}" y="{y + 1}" '
                      f'width="{max(right - left, 1):.1f}" height="{BAR}" rx="2"/>')
         parts.append(text(max(right, one) + 6, y + 11, f"{row.ratio():.2f}× {row.best_peer()}"))
     return (

@@ -1,8 +1,10 @@
 """Times one encoder of ONNX Runtime or OpenVINO, for bench/compare: a JSON object on stdout.
 usage: encoder.py onnxruntime|openvino f32|bf16 MODEL.onnx THREADS TEXTS TOKENS RUNS
-A run is a whole inference, its input handed over and its result taken; all positions are attended."""
+TOKENS of each text, or 5..200 for texts of several lengths, padded to the longest. A run is a whole
+inference, its input handed over and its result taken; all positions but padding are attended."""
 
 import json
+import random
 import statistics
 import sys
 import time
@@ -35,10 +37,22 @@ def peak_bytes():
         return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
 
+def text_lengths(texts, tokens):
+    """As attn-bench spreads them, in an arbitrary order that is always the same."""
+    shortest, _, longest = tokens.rpartition("..")
+    shortest, longest = int(shortest or longest), int(longest)
+    steps, span = max(texts - 1, 1), longest - shortest
+    lengths = [shortest + (2 * i * span + steps) // (2 * steps) for i in range(texts)]
+    random.Random(1).shuffle(lengths)
+    return numpy.array(lengths)
+
+
 def main(engine, precision, model, threads, texts, tokens, runs):
-    shape = int(texts), int(tokens)
-    ids = numpy.random.default_rng(0).integers(1000, 30000, shape).astype(numpy.int64)
-    inputs = {"input_ids": ids, "attention_mask": numpy.ones_like(ids), "token_type_ids": numpy.zeros_like(ids)}
+    lengths = text_lengths(int(texts), tokens)
+    mask = (numpy.arange(lengths.max()) < lengths[:, None]).astype(numpy.int64)
+    # [PAD] is 0
+    ids = numpy.random.default_rng(0).integers(1000, 30000, mask.shape).astype(numpy.int64) * mask
+    inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": numpy.zeros_like(ids)}
     __import__(engine)  # what an interpreter takes to start is not the engine's
     begin = time.perf_counter()
     run = (onnxruntime_run(model, int(threads)) if engine == "onnxruntime"

@@ -12,10 +12,13 @@ class Row:
     metric: str
     values: dict  # by engine, medians
 
+    def more_is_better(self):
+        return self.metric.endswith("/s")
+
     def best_peer(self):
         """The name of the engine beside attn that did best; None where attn was alone."""
         peers = [engine for engine in self.values if engine != OURS]
-        better = max if self.metric == "tokens/s" else min
+        better = max if self.more_is_better() else min
         return better(peers, key=self.values.get) if peers else None
 
     def ratio(self):
@@ -24,7 +27,7 @@ class Row:
         if peer is None or OURS not in self.values:
             return None
         ours, theirs = self.values[OURS], self.values[peer]
-        return ours / theirs if self.metric == "tokens/s" else theirs / ours
+        return ours / theirs if self.more_is_better() else theirs / ours
 
 
 def number(value):

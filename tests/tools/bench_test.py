@@ -110,6 +110,41 @@ class Models(BenchTest):
         self.assertGreater(per_token, 1)
         self.assertEqual(self.bench("-m", BERT, "-p", 5, "-r", 1).splitlines()[2].count("|"), 14)
 
+    def test_an_encoder_reads_texts_of_several_lengths(self):
+        several, alike = self.rows("-m", BERT, "-p", "5..20,20", "-b", 4, "-t", 1, "-r", 2)
+        self.assertEqual([several["test"], alike["test"]], ["4x5..20", "4x20"])
+        self.assertEqual([several["n_prompt"], alike["n_prompt"]], [20, 20])
+        self.assertEqual([several["n_tokens"], alike["n_tokens"]], [5 + 10 + 15 + 20, 80])
+        for row in (several, alike):
+            self.assertAlmostEqual(row["n_tokens"] / row["samples_ns"][0] * 1e9 / row["samples_ts"][0], 1, 2)
+        # a token of a shorter text has fewer others to look at
+        self.assertGreater(several["limit_ts"], alike["limit_ts"])
+        # rounded to whole tokens: 5, 5.5, 6
+        self.assertEqual(self.rows("-m", BERT, "-p", "5..6", "-b", 3, "-t", 1, "-r", 1)[0]["n_tokens"], 17)
+
+    def test_answers_are_generated_together(self):
+        arguments = ("-m", LLAMA, "-p", 8, "-n", 4, "-d", "0,6", "-t", 1, "-r", 2)
+        rows = self.rows(*arguments, "--parallel", "1,3")
+        self.assertEqual([row["test"] for row in rows],
+                         ["pp8", "tg4", "tg4 x3", "pp8 @ d6", "tg4 @ d6", "tg4 x3 @ d6"])
+        self.assertEqual([row["n_parallel"] for row in rows], [1, 1, 3] * 2)
+        self.assertEqual([row["n_tokens"] for row in rows], [8, 4, 12] * 2)
+        one, three = rows[1], rows[2]
+        self.assertAlmostEqual(12 / three["samples_ns"][0] * 1e9 / three["samples_ts"][0], 1, 2)
+        self.assertAlmostEqual(three["limit_ts"] / one["limit_ts"], 3, 6)
+        self.assertLess(three["p50_ns"], three["avg_ns"])  # of a token of each, and of them all
+
+    def test_an_answer_that_ends_before_the_others_is_told(self):
+        config = json.loads((LLAMA / "config.json").read_text())
+        config["eos_token_id"] = list(range(config["vocab_size"]))
+        model = self.folder / "ends"
+        model.mkdir()
+        (model / "config.json").write_text(json.dumps(config))
+        (model / "model.safetensors").symlink_to(LLAMA / "model.safetensors")
+        line = self.refused(3, BENCH, "-m", model, "-p", 0, "-n", 4, "-r", 1, "--parallel", 2)
+        for part in ("tg4 x2", "after 1 of 5 tokens", "--n-gen"):
+            self.assertIn(part, line)
+
     def test_the_level_is_told(self):
         row = json.loads(
             self.bench("-m", LLAMA, "-p", 8, "-n", 0, "-r", 1, "-o", "json", env={"ATTN_ISA": "scalar"})
@@ -146,6 +181,15 @@ class Refused(BenchTest):
             (["context", "128"], (*model, "-p", "100", "-d", "100")),
             (["--n-gen", "encoder"], ("-m", BERT, "-n", "3")),
             (["--n-depth", "encoder"], ("-m", BERT, "-d", "3")),
+            (["--parallel", "encoder"], ("-m", BERT, "--parallel", "3")),
+            (["--parallel 65", "64"], (*model, "--parallel", "65")),
+            (["--n-prompt 5..9", "encoders"], (*model, "-p", "5..9")),
+            (["--n-prompt 9..5", "shorter"], ("-m", BERT, "-b", "2", "-p", "9..5")),
+            (["--n-prompt 0", "whole number from 1"], ("-m", BERT, "-b", "2", "-p", "0..5")),
+            (["--n-prompt ''", "whole number"], ("-m", BERT, "-b", "2", "-p", "5..")),
+            (["--n-prompt .9", "whole number"], ("-m", BERT, "-b", "2", "-p", "5...9")),
+            (["--n-prompt 5-9", "whole number"], ("-m", BERT, "-b", "2", "-p", "5-9")),
+            (["--batch-size 1", "5..9"], ("-m", BERT, "-b", "1,2", "-p", "5..9")),
             (["--n-prompt", "--model"], ("-p", "3")),
             (["--frobnicate"], ("--frobnicate",)),
             (["--compare"], ("--compare", "a")),
