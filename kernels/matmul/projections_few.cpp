@@ -8,7 +8,8 @@ namespace {
 
 // Bytes of weights a chunk: 2 µs or so, so that even a small projection is shared out evenly.
 constexpr index_t grain = index_t{32} * 1024;
-// Bands of a gate and what it gates that a chunk may take: 8 rows of both are 8 KiB.
+// Bands of a gate and what it gates that a chunk may take: 8 rows of both are 8 KiB, 16 of
+// them half of an L1.
 constexpr index_t gated_bands = 8;
 
 struct Room {
@@ -32,10 +33,7 @@ Version with_dot(Isa isa, Version avx2, Version avx512, Version dot) {
   return has_dot_products(isa) ? dot : avx512;
 }
 
-bool floats(const Projection& one) {
-  const WeightType type = tiled_type(one.weights.type);
-  return type == WeightType::bf16 || type == WeightType::f16;
-}
+bool floats(const Projection& one) { return holds_floats(one.weights.type); }
 
 // A in the forms that the weights' types ask for.
 TileProduct read_rows(Isa isa, const Projections& p, const Room& room) {

@@ -10,8 +10,9 @@
 
 namespace attn::kernels {
 
-/// Above as many rows, panels that all rows share are cheaper.
-inline constexpr index_t few_rows = 8;
+/// As many rows at most meet the stream of tiles: 8 at every level, and of integers more where the
+/// alternative costs a decoding of all weights to pairs, which so many rows do not pay back.
+[[nodiscard]] index_t few_rows(Isa isa, bool integers);
 
 [[nodiscard]] index_t few_scratch_bytes(int workers, index_t m, index_t k, bool gated);
 [[nodiscard]] index_t many_scratch_bytes(int workers, index_t m, index_t k, bool gated);

@@ -22,14 +22,19 @@ inline void prefetch(const uint8_t* from, index_t bytes) {
 template <int first, int count>
 inline vb dot(const vb (&q)[8], const int8_t* steps) {
 #if defined(ATTN_ISA_dot)
+  // one sum after the other: with both at once eight rows do not fit the registers
   const auto* const words = reinterpret_cast<const int*>(steps);
-  vb high = _mm512_setzero_si512(), low = high;
+  vb sum = _mm512_setzero_si512();
 #pragma GCC unroll 8
   for (int g = first; g < first + count; ++g) {
-    high = _mm512_dpbusd_epi32(high, q[g], _mm512_set1_epi32(words[g]));
-    low = _mm512_dpbusd_epi32(low, q[g], _mm512_set1_epi32(words[8 + g]));
+    sum = _mm512_dpbusd_epi32(sum, q[g], _mm512_set1_epi32(words[g]));
   }
-  return _mm512_add_epi32(left<8>(high), low);
+  sum = left<8>(sum);
+#pragma GCC unroll 8
+  for (int g = first; g < first + count; ++g) {
+    sum = _mm512_dpbusd_epi32(sum, q[g], _mm512_set1_epi32(words[8 + g]));
+  }
+  return sum;
 #else
   const auto* const words = reinterpret_cast<const int*>(steps);
   const vb mask = all_words(0x00ff00ff);
@@ -67,7 +72,7 @@ void band_of(const TileProduct& p, index_t row, index_t band) {
   vf sum[pieces][rows];
 #pragma GCC unroll 2
   for (int piece = 0; piece < pieces; ++piece) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) sum[piece][r] = vf(0.0F);
   }
   for (index_t b = 0; b < blocks; block += Format::bytes) {
@@ -77,7 +82,7 @@ void band_of(const TileProduct& p, index_t row, index_t band) {
       for (int piece = 0; piece < pieces; ++piece) {
         Piece<Format::parts> w;
         Format::read(block, tile, piece, w);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
           const index_t at = (row + r) * blocks + b;
           const int8_t* const steps = p.a16.steps + at * Rows16::block_bytes;
@@ -140,10 +145,11 @@ void float_band(const TileProduct& p, index_t row, index_t band) {
 }
 
 // As many rows together as leave the sums in registers; the next ones find the band in the cache.
-template <class Rows>
-void in_fours(const TileProduct& p, Rows&& run) {
+template <int most, class Rows>
+void in_turns(const TileProduct& p, Rows&& run) {
   for (index_t band = 0; band < p.bands; ++band) {
     index_t row = 0;
+    for (; row + most <= p.rows; row += most) run.template operator()<most>(row, band);
     for (; row + 4 <= p.rows; row += 4) run.template operator()<4>(row, band);
     switch (p.rows - row) {
       case 1: run.template operator()<1>(row, band); break;
@@ -154,19 +160,25 @@ void in_fours(const TileProduct& p, Rows&& run) {
   }
 }
 
+#if defined(ATTN_ISA_dot)
+constexpr int most_rows = 8;
+#else
+constexpr int most_rows = 4;
+#endif
+
 }  // namespace
 
 void multiply_tiles(const TileProduct& p) {
   if (p.type == WeightType::bf16) {
-    return in_fours(
+    return in_turns<4>(
         p, [&]<int rows>(index_t row, index_t band) { float_band<false, rows>(p, row, band); });
   }
   if (p.type == WeightType::f16) {
-    return in_fours(
+    return in_turns<4>(
         p, [&]<int rows>(index_t row, index_t band) { float_band<true, rows>(p, row, band); });
   }
   with_blocks(p.type, [&](auto format) {
-    in_fours(p, [&]<int rows>(index_t row, index_t band) {
+    in_turns<most_rows>(p, [&]<int rows>(index_t row, index_t band) {
       band_of<decltype(format), rows>(p, row, band);
     });
   });

@@ -31,6 +31,11 @@ inline constexpr index_t tile_rows = 16, tile_columns = 32;
   return type == WeightType::f32 ? WeightType::bf16 : type;
 }
 
+/// Do tiles made of `type` hold floats, rather than whole numbers with scales?
+[[nodiscard]] constexpr bool holds_floats(WeightType type) noexcept {
+  return tiled_type(type) == WeightType::bf16 || type == WeightType::f16;
+}
+
 /// Bytes of 16 rows of k columns (k of a block format a whole number of its blocks), as tiles.
 [[nodiscard]] index_t tile_band_bytes(WeightType type, index_t k) noexcept;
 

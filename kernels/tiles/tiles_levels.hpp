@@ -13,7 +13,7 @@ namespace attn::kernels {
 /// x [k], contiguous, into row `row` of `to`; numbers beyond k are 0.
 using QuantizeRow = void (*)(const float* x, index_t k, const Rows16& to, index_t row);
 
-/// C = A Wᵀ for up to 8 rows of A and whole bands of W's rows.
+/// C = A Wᵀ for few rows of A and whole bands of W's rows.
 struct TileProduct {
   WeightType type = WeightType::q4_0;
   index_t rows = 0, k = 0;
