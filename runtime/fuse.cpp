@@ -1,10 +1,12 @@
 #include "runtime/fuse.hpp"
 
 #include "kernels/matmul/projections.hpp"
+#include "kernels/tiles/tiles.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
 #include "runtime/ops/projections.hpp"
 #include "runtime/ops/tiled_weight.hpp"
+#include "runtime/stored.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -67,6 +69,10 @@ class Fuser {
            !written_[slot(w.storage)] && multiplied_in_tiles(isa_, precision_, w.dtype);
   }
 
+  [[nodiscard]] bool of_floats(std::size_t n) const {
+    return kernels::holds_floats(*weight_type(graph_.value(node(n).inputs[1]).dtype));
+  }
+
   // The only node that uses a value, if it is of that op.
   [[nodiscard]] std::size_t only_user(ValueId id, const OpDef& op) const {
     if (uses_[slot(id)] != 1) return nowhere;
@@ -88,6 +94,7 @@ class Fuser {
     std::vector<std::size_t> members;
     for (std::size_t n = first; n < nodes_.size(); ++n) {
       if (gone_[n] || !is_projection(n) || node(n).inputs[0] != x) continue;
+      if (of_floats(n) != of_floats(first)) continue;  // they may go different ways
       const auto& inputs = node(n).inputs;
       if (inputs.size() < 3 || there_before(inputs[2], first)) members.push_back(n);
     }

@@ -29,6 +29,8 @@ struct Projections {
   /// RMS norm of A's rows comes first, with gamma [k] or without and this eps.
   std::optional<float> norm_eps;
   const float* gamma = nullptr;
+  /// Either all of these weights hold floats or none does (kernels/tiles/tiles.hpp): they may go
+  /// different ways.
   std::span<const Projection> each;
   /// A gate and what it gates, without activation and add, of the same n: the first one's C becomes
   /// silu(C₀) · C₁; the second one's is not touched, and may be null.

@@ -33,12 +33,9 @@ Version with_dot(Isa isa, Version avx2, Version avx512, Version dot) {
   return has_dot_products(isa) ? dot : avx512;
 }
 
-bool floats(const Projection& one) { return holds_floats(one.weights.type); }
-
 // A in the forms that the weights' types ask for.
 TileProduct read_rows(Isa isa, const Projections& p, const Room& room) {
-  const bool as_floats = std::any_of(p.each.begin(), p.each.end(), floats);
-  const bool as_steps = !std::all_of(p.each.begin(), p.each.end(), floats);
+  const bool as_floats = !p.each.empty() && holds_floats(p.each[0].weights.type);
   TileProduct product;
   product.rows = p.m;
   product.k = p.k;
@@ -51,11 +48,12 @@ TileProduct read_rows(Isa isa, const Projections& p, const Room& room) {
   for (index_t i = 0; i < p.m; ++i) {
     float* const copy = copies + i * room.row;
     const float* const row = row_of(isa, p, i, copy);
-    if (as_steps) quantize(row, p.k, product.a16, i);
-    if (as_floats) {
-      if (row != copy) std::copy_n(row, p.k, copy);
-      std::fill(copy + p.k, copy + room.row, 0.0F);
+    if (!as_floats) {
+      quantize(row, p.k, product.a16, i);
+      continue;
     }
+    if (row != copy) std::copy_n(row, p.k, copy);
+    std::fill(copy + p.k, copy + room.row, 0.0F);
   }
   return product;
 }

@@ -56,12 +56,51 @@ inline vb dot(const vb (&q)[8], const int8_t* steps) {
 #endif
 }
 
+#if !defined(ATTN_ISA_avx512)
+// For one row with half as many registers: the 32 columns of a piece from where they lie, rather
+// than from eight vectors, most of which would be spilled. The sum is the same.
+inline vb add_products(vb sum, vb columns, const int* words) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(columns, _mm256_set1_epi32(*words)));
+}
+inline vb dot_nibbles(const uint8_t* lines, int piece, const int8_t* steps) {
+  const auto* const words = reinterpret_cast<const int*>(steps);
+  const vb mask = all_words(0x000f000f);
+  vb low{}, high{};
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    const vb line = load_bytes(lines + 64 * i + piece * piece_bytes);
+    low = add_products(low, bits_and(line, mask), words + 2 * i);
+    low = add_products(low, bits_and(_mm256_srli_epi16(line, 8), mask), words + 2 * i + 1);
+    high = add_products(high, bits_and(_mm256_srli_epi16(line, 4), mask), words + 8 + 2 * i);
+    high = add_products(high, _mm256_srli_epi16(line, 12), words + 8 + 2 * i + 1);
+  }
+  return _mm256_add_epi32(low, high);
+}
+inline vb dot_bytes(const uint8_t* lines, int piece, const int8_t* steps) {
+  const auto* const words = reinterpret_cast<const int*>(steps);
+  vb low{}, high{};
+#pragma GCC unroll 8
+  for (int g = 0; g < 8; ++g) {
+    const vb line = load_bytes(lines + 64 * g + piece * piece_bytes);
+    low = add_products(low, bits_and(line, all_words(0x00ff00ff)), words + 2 * g);
+    high = add_products(high, _mm256_srli_epi16(line, 8), words + 2 * g + 1);
+  }
+  return _mm256_add_epi32(low, high);
+}
+#endif
+
 inline void store_lanes(float* to, vf v, index_t count) {
   if (count >= lanes) {
     v.store_unaligned(to);
   } else if (count > 0) {
     store_partial(to, count, v);
   }
+}
+
+// total += what a block's whole products stand for.
+inline void add_block(vf& total, vb products, const Piece<1>& w, const Rows16& a, index_t at) {
+  total = fused(to_floats(products), w.scale[0] * vf(a.scale[at]), total);
+  total = fused(w.shift[0], vf(a.sums[2 * at] + a.sums[2 * at + 1]), total);
 }
 
 template <class Format, int rows>
@@ -81,18 +120,28 @@ void band_of(const TileProduct& p, index_t row, index_t band) {
 #pragma GCC unroll 2
       for (int piece = 0; piece < pieces; ++piece) {
         Piece<Format::parts> w;
+#if !defined(ATTN_ISA_avx512)
+        if constexpr (rows == 1 && Format::kind != Lines::several) {
+          Format::read_scales(block, tile, piece, w);
+          const uint8_t* const lines = Format::lines(block, tile);
+          const int8_t* const steps = p.a16.steps + (row * blocks + b) * Rows16::block_bytes;
+          const vb products = Format::kind == Lines::nibbles ? dot_nibbles(lines, piece, steps)
+                                                             : dot_bytes(lines, piece, steps);
+          add_block(sum[piece][0], products, w, p.a16, row * blocks + b);
+          continue;
+        }
+#endif
         Format::read(block, tile, piece, w);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
           const index_t at = (row + r) * blocks + b;
           const int8_t* const steps = p.a16.steps + at * Rows16::block_bytes;
-          const vf scale(p.a16.scale[at]);
-          const float* const sums = p.a16.sums + 2 * at;
           vf& total = sum[piece][r];
           if constexpr (Format::parts == 1) {
-            total = fused(to_floats(dot<0, 8>(w.q, steps)), w.scale[0] * scale, total);
-            total = fused(w.shift[0], vf(sums[0] + sums[1]), total);
+            add_block(total, dot<0, 8>(w.q, steps), w, p.a16, at);
           } else {
+            const vf scale(p.a16.scale[at]);
+            const float* const sums = p.a16.sums + 2 * at;
             total = fused(to_floats(dot<0, 4>(w.q, steps)), w.scale[0] * scale, total);
             total = fused(w.shift[0], vf(sums[0]), total);
             total = fused(to_floats(dot<4, 4>(w.q, steps)), w.scale[1] * scale, total);

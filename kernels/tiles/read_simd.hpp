@@ -108,20 +108,31 @@ inline void add_fifth(const uint8_t* line, int piece, vb (&q)[8]) {
   q[7] = bits_or(q[7], fifth_bit<7>(bits));
 }
 
+/// How the columns of a tile stand, where nothing but four nibble lines or eight byte lines makes
+/// them up.
+enum class Lines { nibbles, bytes, several };
+
 // A format's blocks: `tiles` of 32 columns together, in `bytes`.
 template <bool minimum, bool fifth>
 struct Tiles32 {
   static constexpr int tiles = 1, parts = 1;
   static constexpr int head = minimum ? 64 : 32;
   static constexpr index_t bytes = head + (fifth ? 64 : 0) + 256;
-  static void read(const uint8_t* block, int /*tile*/, int piece, Piece<1>& to) {
+  static constexpr Lines kind = fifth ? Lines::several : Lines::nibbles;
+  static const uint8_t* lines(const uint8_t* block, int /*tile*/) {
+    return block + head + (fifth ? 64 : 0);
+  }
+  static void read_scales(const uint8_t* block, int /*tile*/, int piece, Piece<1>& to) {
     to.scale[0] = halves_at(block + piece * piece_bytes / 2);
     if constexpr (minimum) {
       to.shift[0] = halves_at(block + 32 + piece * piece_bytes / 2);
     } else {
       to.shift[0] = to.scale[0] * vf(fifth ? -16.0F : -8.0F);
     }
-    read_nibbles(block + head + (fifth ? 64 : 0), piece, to.q);
+  }
+  static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+    read_scales(block, tile, piece, to);
+    read_nibbles(lines(block, tile), piece, to.q);
     if constexpr (fifth) add_fifth(block + head, piece, to.q);
   }
 };
@@ -129,11 +140,18 @@ struct Tiles32 {
 struct TilesQ8 {
   static constexpr int tiles = 1, parts = 1;
   static constexpr index_t bytes = 32 + 512;
-  static void read(const uint8_t* block, int /*tile*/, int piece, Piece<1>& to) {
+  static constexpr Lines kind = Lines::bytes;
+  static const uint8_t* lines(const uint8_t* block, int /*tile*/) { return block + 32; }
+  static void read_scales(const uint8_t* block, int /*tile*/, int piece, Piece<1>& to) {
     to.scale[0] = halves_at(block + piece * piece_bytes / 2);
     to.shift[0] = to.scale[0] * vf(-128.0F);
+  }
+  static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+    read_scales(block, tile, piece, to);
 #pragma GCC unroll 8
-    for (int g = 0; g < 8; ++g) to.q[g] = load_bytes(block + 32 + 64 * g + piece * piece_bytes);
+    for (int g = 0; g < 8; ++g) {
+      to.q[g] = load_bytes(lines(block, tile) + 64 * g + piece * piece_bytes);
+    }
   }
 };
 
@@ -141,19 +159,27 @@ template <bool fifth>
 struct TilesK {
   static constexpr int tiles = 8, parts = 1;
   static constexpr index_t tile_bytes = 32 + (fifth ? 64 : 0) + 256, bytes = 64 + 8 * tile_bytes;
-  static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+  static constexpr Lines kind = fifth ? Lines::several : Lines::nibbles;
+  static const uint8_t* lines(const uint8_t* block, int tile) {
+    return block + 64 + tile * tile_bytes + 32 + (fifth ? 64 : 0);
+  }
+  static void read_scales(const uint8_t* block, int tile, int piece, Piece<1>& to) {
     const uint8_t* const at = block + 64 + tile * tile_bytes;
     const vf d = halves_at(block + piece * piece_bytes / 2);
     const vf d_min = halves_at(block + 32 + piece * piece_bytes / 2);
     to.scale[0] = d * unsigned_bytes_at(at + piece * lanes);
     to.shift[0] = vf(0.0F) - d_min * unsigned_bytes_at(at + tile_rows + piece * lanes);
-    read_nibbles(at + 32 + (fifth ? 64 : 0), piece, to.q);
-    if constexpr (fifth) add_fifth(at + 32, piece, to.q);
+  }
+  static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+    read_scales(block, tile, piece, to);
+    read_nibbles(lines(block, tile), piece, to.q);
+    if constexpr (fifth) add_fifth(lines(block, tile) - 64, piece, to.q);
   }
 };
 
 struct TilesQ6 {
   static constexpr int tiles = 8, parts = 2;
+  static constexpr Lines kind = Lines::several;
   static constexpr index_t tile_bytes = 32 + 128 + 256, bytes = 32 + 8 * tile_bytes;
   template <int line>
   static void add_bits(const uint8_t* lines, int piece, vb (&q)[8]) {

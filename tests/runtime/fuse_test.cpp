@@ -39,7 +39,7 @@ struct Layer {
     q = linear(graph, h, weight("q", type, width, width), row("q_bias"));
     q_turned = affine(graph, q, -1, 0.5);
     k = linear(graph, h, weight("k", type, narrow, width));
-    v = linear(graph, h, weight("v", DType::q8_0, narrow, width));
+    v = linear(graph, h, weight("v", type == DType::q4_1 ? DType::q8_0 : type, narrow, width));
     mixed = linear(graph, q_turned, weight("o", type, width, width));
     residual = add(graph, mixed, x);
     normed = rms_norm(graph, residual, row("post_norm"), 1e-6);
@@ -107,7 +107,7 @@ TEST_CASE("a layer in fewer nodes gives the bits of all its nodes", "[session][f
   for (const DType type : {DType::q4_1, DType::bf16}) {
     Layer layer(type);
     for (const kernels::Isa isa : kernels::supported_isas()) {
-      for (const std::int64_t tokens : {1, 7, 50}) {
+      for (const std::int64_t tokens : {1, 7, 12, 50}) {
         INFO(dtype_name(type) << " " << kernels::isa_name(isa) << " " << tokens << " tokens");
         // everything between is fetched: nothing can be left out
         const auto plain = layer.run({layer.out, layer.k, layer.v, layer.h, layer.q, layer.mixed,

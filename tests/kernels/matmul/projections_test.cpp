@@ -74,11 +74,11 @@ struct Case {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const index_t m : {1, 5, 8, 9, 40, 530}) {
+  for (const index_t m : {1, 5, 8, 9, 16, 17, 530}) {
     all.push_back(
-        {m, 96, {{WeightType::q4_1, 72}, {WeightType::q8_0, 40}, {WeightType::bf16, 33}}});
+        {m, 96, {{WeightType::q4_1, 72}, {WeightType::q8_0, 40}, {WeightType::q5_0, 33}}});
     all.push_back({m, 256, {{WeightType::q4_k, 500}, {WeightType::q6_k, 16}}});
-    all.push_back({m, 45, {{WeightType::f16, 1}}});
+    all.push_back({m, 45, {{WeightType::f16, 1}, {WeightType::bf16, 50}}});
   }
   return all;
 }
