@@ -20,7 +20,7 @@ inline void prefetch(const uint8_t* from, index_t bytes) {
 
 // Σ q · x over four columns of each row, the groups [4 part', …) of a tile.
 template <int first, int count>
-inline vb dot(const vb (&q)[8], const int8_t* steps) {
+[[gnu::always_inline]] inline vb dot(const vb (&q)[8], const int8_t* steps) {
 #if defined(ATTN_ISA_dot)
   // one sum after the other: with both at once eight rows do not fit the registers
   const auto* const words = reinterpret_cast<const int*>(steps);
