@@ -65,11 +65,12 @@ std::byte* Packs::take(std::size_t bytes) {
 }
 
 // Whole pages that nothing but these weights stands in.
-void Packs::Pack::release() const noexcept {
+void Packs::Pack::release(std::size_t from, std::size_t to) const noexcept {
   if (read_ == 0) return;
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<std::uintptr_t>(weights_);
-  const std::uintptr_t first = round_up(begin, page), end = (begin + read_) / page * page;
+  const std::uintptr_t first = round_up(begin + from, page);
+  const std::uintptr_t end = (begin + std::min(to, read_)) / page * page;
   if (first >= end) return;
   // NOLINTNEXTLINE(performance-no-int-to-ptr,cppcoreguidelines-pro-type-reinterpret-cast)
   (void)madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);

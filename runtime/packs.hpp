@@ -29,13 +29,15 @@ class Packs {
     void ensure(Fill&& fill) {
       std::call_once(filled_, [&] {
         fill(data_);
-        release();
+        release(0, read_);
       });
     }
 
-   private:
-    void release() const noexcept;
+    /// While it is filled: the weights' bytes [from, to) have been read. Their pages leave the
+    /// process if the weights are part of a mapped file.
+    void release(std::size_t from, std::size_t to) const noexcept;
 
+   private:
     std::byte* data_;
     const void* weights_;
     std::size_t read_;

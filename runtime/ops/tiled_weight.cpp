@@ -3,11 +3,16 @@
 #include "kernels/tiles/tiles.hpp"
 #include "runtime/stored.hpp"
 
+#include <algorithm>
+
 namespace attn::runtime {
 namespace {
 
 // What stands for tiles among the orders that weights are packed in.
 constexpr char tiles_kind = 0;
+
+// Bytes of rows after which they may leave memory: far more than a call to the system costs.
+constexpr kernels::index_t slice = kernels::index_t{2} << 20;
 
 }  // namespace
 
@@ -32,15 +37,25 @@ void TiledWeight::prepare(Packs& packs, const TensorView& w, WeightLayout layout
   stored_.tiles = pack_->data();
 }
 
-// Weights stand still for the life of a session.
+// Weights stand still for the life of a session. A large one is not in memory twice while it is
+// written.
 void TiledWeight::ensure(kernels::Workers& workers) const {
   if (pack_ == nullptr) return;
   pack_->ensure([&](std::byte* to) {
-    const kernels::index_t band = kernels::tile_band_bytes(stored_.type, k_);
-    kernels::parallel_for(workers, kernels::ceil_div(n_, kernels::tile_rows),
-                          [&](kernels::index_t i, int) {
-                            kernels::write_tiles(stored_.type, n_, k_, data_, i, to + i * band);
-                          });
+    using kernels::index_t, kernels::tile_rows;
+    const index_t band = kernels::tile_band_bytes(stored_.type, k_);
+    const index_t rows_of_band = tile_rows * kernels::row_bytes(stored_.type, k_);
+    const index_t bands = kernels::ceil_div(n_, tile_rows);
+    const index_t some = std::max<index_t>(1, slice / std::max<index_t>(1, rows_of_band));
+    for (index_t from = 0; from < bands; from += some) {
+      const index_t count = std::min(some, bands - from);
+      kernels::parallel_for(workers, count, [&](index_t i, int) {
+        const index_t at = from + i;
+        kernels::write_tiles(stored_.type, n_, k_, data_, at, to + at * band);
+      });
+      pack_->release(static_cast<std::size_t>(from * rows_of_band),
+                     static_cast<std::size_t>((from + count) * rows_of_band));
+    }
   });
 }
 
