@@ -87,7 +87,8 @@ struct BindContext {
   kernels::Isa isa;
   Precision precision;
   /// Are products bf16-grade that have no weights to go by: where `precision` says so, or is
-  /// automatic and the graph holds 16-bit or quantized weights.
+  /// automatic and the graph holds 16-bit or quantized weights; never in a session that hands out
+  /// attention weights.
   bool bf16_grade;
   /// Is input i a weight or constant that nothing in this session writes?
   std::span<const bool> constant;

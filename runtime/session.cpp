@@ -4,6 +4,7 @@
 #include "runtime/fuse.hpp"
 #include "runtime/memory_plan.hpp"
 #include "runtime/op.hpp"
+#include "runtime/ops/defs.hpp"
 #include "runtime/stored.hpp"
 
 #include <algorithm>
@@ -130,6 +131,13 @@ void Session::take_nodes(std::vector<PlannedNode> nodes) {
 }
 
 bool Session::bf16_grade() const {
+  // attention that is handed out is f32-grade, and in all layers, whichever are asked for
+  const bool shows = std::any_of(fetches_.begin(), fetches_.end(), [&](ValueId id) {
+    const NodeId producer = graph_->value(id).producer;
+    return producer != NodeId::none && graph_->node(producer).op == &attention_op &&
+           graph_->node(producer).outputs[1] == id;
+  });
+  if (shows) return false;
   if (options_.precision != Precision::automatic) return options_.precision == Precision::bf16;
   const std::span<const Value> values = graph_->values();
   return std::any_of(values.begin(), values.end(), [](const Value& value) {
