@@ -23,10 +23,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, runs, latencies, load, first_token,
 
 /// Opens the model, an encoder or a language model, and asks for a first answer; then runs the test
 /// once to warm up and `repetitions` times measured, or not at all where that is 0. kv_type is that
-/// of a language model's cache. Prompts are of
-/// arbitrary tokens, and so is what is decoded: nothing is sampled, and no end token ends it.
-/// Answers generated together are the model's likeliest tokens. Throws what opening and running
-/// throw, and Error(invalid) if one of those ends before the others.
+/// of a language model's cache. Prompts are of arbitrary tokens, and so is what is decoded: nothing
+/// is sampled, and no end token ends it. Answers generated together are the model's likeliest
+/// tokens. Throws what opening and running throw, and Error(invalid) if one of those ends before
+/// the others.
 [[nodiscard]] Measured measure(const std::filesystem::path& path, const Options& options,
                                bool encoder, const Test& test, KvType kv_type, int repetitions);
 

@@ -197,8 +197,10 @@ TrainResult Model::train(const SizeLossTask& task, const TrainOptions& options) 
     metadata.set("attn.size_words", models::to_json(size_words));
     std::string learned = sentence;
     std::vector<std::string> learned_words = size_words;
+    auto packs = std::make_shared<runtime::Packs>();  // those there are hold the old weights
     // from here on nothing throws: the model is the old one or the new one
     for (std::unique_ptr<Runner>& runner : impl.runners) runner.reset();
+    impl.session_options.packs = std::move(packs);
     impl.weights = std::move(trained);
     impl.metadata = std::move(metadata);
     impl.sentence = std::move(learned);

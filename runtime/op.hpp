@@ -78,7 +78,7 @@ class Kernel {
 
 /// How exactly products with weights are computed: f32 throughout, or products of numbers rounded
 /// to bfloat16, summed in f32; automatic: f32 for f32 weights, bf16 for 16-bit and quantized ones.
-/// Up to eight rows, as in a decode step, keep 16 bits of each block of 32 activations instead.
+/// Few rows, as in a decode step, keep 16 bits of each block of 32 activations instead.
 enum class Precision { automatic, f32, bf16 };
 
 struct BindContext {

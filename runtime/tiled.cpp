@@ -45,6 +45,25 @@ std::vector<std::byte> to_rows(DType dtype, std::span<const std::int64_t> shape,
   return rows;
 }
 
+bool pads_with_zeros(DType dtype, std::span<const std::int64_t> shape,
+                     std::span<const std::byte> tiles) noexcept {
+  using kernels::tile_columns, kernels::tile_rows;
+  const kernels::index_t k = shape[1], there = k % tile_columns;
+  if (dtype_block(dtype) != 1 || there == 0) return true;
+  const auto band = static_cast<std::size_t>(kernels::tile_band_bytes(*weight_type(dtype), k));
+  constexpr std::size_t tile = tile_rows * tile_columns * 2;  // 16 bits a number
+  for (std::size_t end = band; end <= tiles.size(); end += band) {
+    const std::byte* const last = tiles.data() + end - tile;
+    for (kernels::index_t column = there; column < tile_columns; ++column) {
+      for (kernels::index_t row = 0; row < tile_rows; ++row) {
+        const kernels::index_t at = (column / 2 * tile_rows + row) * 2 + column % 2;
+        if (last[2 * at] != std::byte{} || last[2 * at + 1] != std::byte{}) return false;
+      }
+    }
+  }
+  return true;
+}
+
 std::set<std::string, std::less<>> multiplied_weights(const Graph& graph) {
   std::set<std::string, std::less<>> names;
   for (const Node& node : graph.nodes()) {

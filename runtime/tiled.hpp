@@ -27,6 +27,11 @@ namespace attn::runtime {
 [[nodiscard]] std::vector<std::byte> to_rows(DType dtype, std::span<const std::int64_t> shape,
                                              std::span<const std::byte> tiles);
 
+/// Are the columns that W lacks weights of 0 in these tiles, as products take for granted? (Block
+/// formats have whole blocks, and rows that W lacks are never read.)
+[[nodiscard]] bool pads_with_zeros(DType dtype, std::span<const std::int64_t> shape,
+                                   std::span<const std::byte> tiles) noexcept;
+
 /// The names of the weights W [n, k] that the graph multiplies with, as x Wᵀ: those that are worth
 /// tiles. Products and gather, which read them in tiles as well, are all that reads stored weights.
 [[nodiscard]] std::set<std::string, std::less<>> multiplied_weights(const Graph& graph);

@@ -58,7 +58,7 @@ struct Options {
   /// 1..1024; 0: the processors that affinity and the control group allow. The bits of a result do
   /// not depend on it.
   int threads = 0;
-  /// scalar, avx2 or avx512; empty: the environment's ATTN_ISA, else the best this CPU has.
+  /// scalar, avx2, avx512 or amx; empty: the environment's ATTN_ISA, else the best this CPU has.
   std::string isa;
   /// Check the checksum and refuse NaN and infinite weights when opening.
   bool verify = false;

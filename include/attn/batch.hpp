@@ -32,12 +32,12 @@ struct BatchOptions {
 
 /// The answers in the order of the prompts. As many sequences as `parallel` go on at once, and one
 /// that ends makes room for the next prompt. An answer is what a Generator gives but for roundings:
-/// prompts are read together, and products
-/// with more than 8 rows sum in another order. Its seconds are those from when it was
-/// begun, which it shared with others. Throws what Generator and generate() throw, Error(invalid)
-/// naming the prompt for one that does not fit, and what the callbacks throw; Error(memory) before
-/// anything is allocated if a cache of the longest prompt and answer for each sequence would not
-/// fit into what memory is free. One thread at a time, as for a Generator.
+/// prompts are read together, and products with more than 8 rows sum in another order. Its seconds
+/// are those from when it was begun, which it shared with others. Throws what Generator and
+/// generate() throw, Error(invalid) naming the prompt for one that does not fit, and what the
+/// callbacks throw; Error(memory) before anything is allocated if a cache of the longest prompt and
+/// answer for each sequence would not fit into what memory is free. One thread at a time, as for a
+/// Generator.
 [[nodiscard]] std::vector<Generation> generate_batch(const Model& model,
                                                      std::span<const BatchPrompt> prompts,
                                                      const BatchOptions& options = {});

@@ -18,21 +18,24 @@ inline constexpr index_t pairs_keys = 128;
 inline constexpr index_t pairs_tile = 32;
 
 /// Queries of each head in a chunk of work: of all heads that share a key/value head some 256, for
-/// which a block of keys and values is packed once.
-constexpr index_t pairs_queries(index_t group) {
+/// which a block of keys and values is packed once. Always inlined, as what follows: the objects of
+/// several ISA levels use it and may share no symbol.
+[[gnu::always_inline]] constexpr index_t pairs_queries(index_t group) {
   return 256 / group < 2 * pairs_tile ? pairs_tile : 256 / group / pairs_tile * pairs_tile;
 }
 
 /// Numbers between rows of bf16 that are A of a product: an odd number of cache lines, so that rows
 /// spread over the sets of a cache.
-constexpr index_t pairs_row(index_t depth) { return depth + (depth / 32 % 2 == 0 ? 32 : 0); }
+[[gnu::always_inline]] constexpr index_t pairs_row(index_t depth) {
+  return depth + (depth / 32 % 2 == 0 ? 32 : 0);
+}
 
 /// Where the parts of one worker's scratch begin, in bytes.
 struct PairsScratch {
   static constexpr index_t query_bytes = 128;  ///< room for what is kept of a query
   index_t queries, rounded, center, keys, values, scores, weights, widened, bytes;
 
-  constexpr PairsScratch(index_t group, index_t head_dim, index_t value_dim)
+  [[gnu::always_inline]] constexpr PairsScratch(index_t group, index_t head_dim, index_t value_dim)
       : queries(0),
         rounded(queries + group * pairs_queries(group) * query_bytes),
         center(rounded + group * pairs_queries(group) * pairs_row(round_up(head_dim, 32)) * 2),
@@ -78,8 +81,8 @@ bool pack_value_pairs(index_t count, index_t dim, const float* from, index_t row
                       std::uint16_t* to);
 }  // namespace avx512_dot
 namespace avx512 {
-/// False, with out unfinished, if a value that some query may not see is not finite: 0 times it
-/// would not be 0.
+/// False, with out unfinished, where f32 has to do it: if a value that some query may not see is
+/// not finite, since 0 times it would not be 0, or if the first query sees too few keys.
 bool attend_pairs(const AttentionArgs<float>& a, index_t b, index_t kv_head, index_t begin,
                   index_t end, const PairsKernels& kernels, void* scratch);
 }  // namespace avx512

@@ -82,8 +82,12 @@ void pass(const AttentionArgs<float>& a, const PairsKernels& kernels, Query* que
   }
 }
 
-// The mean of the keys. Softmax does not see what is taken from all keys alike, and what is left is
-// rounded more finely: channels of keys often lie far from 0 together (Zhang et al. 2024,
+// Fewer keys have no mean that is worth taking off. Queries that see so few, the first of a text,
+// round worst of all without: they are left to f32.
+constexpr index_t fewest_centered = 16;
+
+// The mean of the first keys. Softmax does not see what is taken from all keys alike, and what is
+// left is rounded more finely: channels of keys often lie far from 0 together (Zhang et al. 2024,
 // SageAttention). Says whether it is finite.
 bool center_of(const HeadRows::Rows& keys, index_t count, index_t dim, float* center) {
   vf wrong(0.0F);
@@ -132,8 +136,14 @@ bool attend_pairs(const AttentionArgs<float>& a, index_t b, index_t kv_head, ind
   auto* const widened = reinterpret_cast<float*>(base + at.widened);
   const index_t seen = queries[count - 1].seen;  // none sees more than the last
   auto* const center = reinterpret_cast<float*>(base + at.center);
-  const index_t first = least(pairs_keys, seen);
-  if (first > 0 && !center_of(k.rows(0, first, widened), first, a.head_dim, center)) return false;
+  // of keys that every query sees: others may hold anything, and so may what a mask hides
+  const index_t first = least(pairs_keys, queries[0].seen);
+  if (a.mask != nullptr) {
+    for (index_t d = 0; d < depth; ++d) center[d] = 0;
+  } else if (first < fewest_centered ||
+             !center_of(k.rows(0, first, widened), first, a.head_dim, center)) {
+    return false;
+  }
   for (index_t from = 0; from < seen; from += pairs_keys) {
     const Block block{from, least(pairs_keys, seen - from), keys, values};
     const HeadRows::Rows some = k.rows(from, block.count, widened);

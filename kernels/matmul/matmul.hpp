@@ -23,7 +23,8 @@ struct MatrixView {
 /// B as a model's file stores it: Bᵀ [n, k] in rows of `type` (k a whole number of its blocks),
 /// without gaps and of any alignment, read where it stands; or the same as tiles
 /// (kernels/tiles/tiles.hpp), whose products are not f32-grade: A has 16 bits a block of 32 for
-/// m ≤ 8, and above that both operands may be rounded to bfloat16, with sums in f32.
+/// few rows (m ≤ 8, maybe more), and above that both operands may be rounded to bfloat16, with sums
+/// in f32.
 struct StoredWeights {
   const void* data = nullptr;
   WeightType type = WeightType::f32;

@@ -28,7 +28,11 @@ std::size_t projections_scratch_bytes(Isa isa, int workers, index_t m, index_t k
 void project(Isa isa, Workers& workers, const Projections& p) {
   if (p.m <= 0) return;
   const bool integers = p.each.empty() || !holds_floats(p.each[0].weights.type);
-  if (p.m <= few_rows(isa, integers)) return project_few(isa, workers, p);
+  // the few's products go straight to C
+  const bool adds_to_itself = std::any_of(p.each.begin(), p.each.end(), [](const Projection& one) {
+    return one.add != nullptr && one.add == one.c;
+  });
+  if (p.m <= few_rows(isa, integers && !adds_to_itself)) return project_few(isa, workers, p);
   project_many(isa, workers, p);
 }
 

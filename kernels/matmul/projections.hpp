@@ -39,7 +39,7 @@ struct Projections {
   void* scratch = nullptr;
 };
 
-/// Can products of up to m rows be taken together at this level? Above eight rows it takes bfloat16
+/// Can products of up to m rows be taken together at this level? More than a few rows take bfloat16
 /// products.
 [[nodiscard]] bool projects(Isa isa, index_t m) noexcept;
 

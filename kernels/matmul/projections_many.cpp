@@ -112,7 +112,7 @@ void project_many(Isa isa, Workers& workers, const Projections& p) {
   const index_t cuts = std::max(
       ceil_div(p.m, row_block),
       std::min(ceil_div(fewest_chunks, std::max<index_t>(1, panels)), ceil_div(p.m, fewest_rows)));
-  const index_t rows = ceil_div(p.m, cuts);
+  const index_t rows = round_up(ceil_div(p.m, cuts), tile_rows);  // amx begins at whole tiles
   parallel_for(workers, panels * cuts, [&](index_t chunk, int worker) {
     auto* const b = reinterpret_cast<std::uint16_t*>(own + worker * room.worker_bytes);
     auto* const tile =

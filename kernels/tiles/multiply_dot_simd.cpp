@@ -1,7 +1,7 @@
-// Few rows against tiles, as in a decode step: the weights are one stream, read once for up to
-// eight rows. Block formats meet activations of 16 bits in integer arithmetic, exactly; a lane's
-// sum over the blocks is one fused multiply-add a part and one for the shift, in order along k,
-// whatever the other rows are.
+// Few rows against tiles, as in a decode step: the weights are one stream, read once, and from the
+// cache again for every four or eight rows. Block formats meet activations of 16 bits in integer
+// arithmetic, exactly; a lane's sum over the blocks is one fused multiply-add a part and one for
+// the shift, in order along k, whatever the other rows are.
 
 #include "kernels/tiles/read_simd.hpp"
 

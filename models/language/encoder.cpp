@@ -15,8 +15,9 @@ using runtime::ValueId;
 namespace {
 
 // Tokens that are read together: their rows stay in the caches from one product to the next (4,096
-// at once are 10% slower), and are enough for every thread.
-constexpr std::int64_t least_together = 512, together_per_thread = 256;
+// at once are 10% slower), and are enough for some threads. Never by how many threads there are:
+// what is read together decides how it rounds.
+constexpr std::int64_t most_together = 512;
 
 void fill(const TensorView& tensor, std::span<const std::int32_t> values) {
   std::memcpy(tensor.data, values.data(), values.size_bytes());
@@ -81,8 +82,6 @@ Embeddings Encoder::embed(std::span<const std::vector<std::int32_t>> texts,
   const auto width = static_cast<std::size_t>(config_.hidden);
   result.values.resize(texts.size() * width);
 
-  const int threads = options_.workers != nullptr ? options_.workers->size() : 1;
-  const std::int64_t most_together = std::max(least_together, threads * together_per_thread);
   // where batches end, and the largest of them: memory is planned once
   std::vector<std::size_t> ends;
   std::int64_t tokens = 0, largest = 1, most_bounds = 2;

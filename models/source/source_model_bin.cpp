@@ -89,6 +89,9 @@ void take_tiles(const Described& d) {
     fail(d.field, what + " has " + std::to_string(*bytes) + " bytes in tiles, the tensor " +
                       std::to_string(d.tensor->data.size()));
   }
+  if (!runtime::pads_with_zeros(d.dtype, d.shape, d.tensor->data)) {
+    fail(d.field, what + " has numbers other than 0 in columns beyond the last");
+  }
   d.tensor->layout = runtime::WeightLayout::tiles;
 }
 

@@ -110,6 +110,26 @@ TEST_CASE("what cannot stand in tiles has no size there", "[tiles]") {
   });
 }
 
+TEST_CASE("columns that a weight lacks are zeros in its tiles", "[tiles]") {
+  for (const DType type : {DType::bf16, DType::f16}) {
+    for (const std::int64_t columns : {1, 31, 32, 45, 64}) {
+      const std::int64_t shape[] = {20, columns};
+      const StoredMatrix m = random_stored(*weight_type(type), shape[0], columns, 8);
+      const auto rows = std::as_bytes(std::span(m.data(), dtype_bytes(type, shape[0] * columns)));
+      std::vector<std::byte> tiles = to_tiles(type, shape, rows);
+      CHECK(pads_with_zeros(type, shape, tiles));
+      // a pair has its two columns side by side: the last number of a tile is of column 31
+      tiles.back() = std::byte{1};
+      CHECK(pads_with_zeros(type, shape, tiles) == (columns % 32 == 0));
+      tiles.back() = std::byte{};
+      tiles[tiles.size() / 2 - 1] = std::byte{1};  // of the first of two bands
+      CHECK(pads_with_zeros(type, shape, tiles) == (columns % 32 == 0));
+    }
+  }
+  const std::int64_t whole[] = {20, 32};
+  CHECK(pads_with_zeros(DType::q8_0, whole, std::vector<std::byte>(2 * 544, std::byte{1})));
+}
+
 TEST_CASE("the weights that are multiplied are those of x Wᵀ", "[tiles]") {
   Graph graph;
   const ValueId x = graph.input("x", DType::f32, Shape{2, 32});

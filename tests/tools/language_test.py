@@ -426,9 +426,13 @@ class Conversion(LanguageTest):
             # weights take 92 MiB; what is mapped from a file does not count
             limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (72 << 20, 72 << 20))
             command = [RUN, model, "-p", "Once", "-n", "8", "--temp", "0", "-c", "64", "-t", "1"]
+            if model == "--version":
+                command = [RUN, model]
             return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                   cwd=self.folder, preexec_fn=limit, check=False).returncode
 
+        if status("--version") != 0:
+            self.skipTest("a build whose sanitizer takes more memory than that")
         self.convert(SMOLLM2, "-o", "rows.bin")
         self.convert("rows.bin", "-o", "tiles.bin", "--pack", "avx2")
         self.assertEqual(status("tiles.bin"), 0)

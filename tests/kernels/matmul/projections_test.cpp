@@ -145,6 +145,35 @@ TEST_CASE("projections together are those one by one", "[matmul][tiles]") {
   }
 }
 
+TEST_CASE("a projection is added to what C holds, of more than 8 rows", "[matmul][tiles]") {
+  for (const index_t m : {9, 12, 16, 17, 70}) {
+    const index_t k = 64, n = 40;
+    const auto a = random_values<float>(static_cast<std::size_t>(m * k), 1);
+    const auto before = random_values<float>(static_cast<std::size_t>(m * n), 2);
+    const Weight w = weight(WeightType::q4_1, n, k, 9);
+    for (const Isa isa : levels(m)) {
+      std::vector<float> product(before.size()), sum = before;
+      Projection one;
+      one.weights = {nullptr, w.type, w.tiles.get()};
+      one.n = one.stride_c = one.stride_add = n;
+      Projections p;
+      p.m = m;
+      p.k = k;
+      p.a = {a.data(), k, 1};
+      one.c = product.data();
+      p.each = {&one, 1};
+      run(isa, serial_workers(), p);
+      one.c = sum.data();
+      one.add = sum.data();
+      run(isa, serial_workers(), p);
+      // they may round differently: 2⁻⁷ of Σ |a| |w|, which is below 64
+      for (std::size_t i = 0; i < sum.size(); ++i) {
+        REQUIRE(std::fabs(sum[i] - before[i] - product[i]) <= 0.5F);
+      }
+    }
+  }
+}
+
 TEST_CASE("a transposed A is the same rows", "[matmul][tiles]") {
   for (const index_t m : {3, 40}) {
     const index_t k = 64, n = 40;
