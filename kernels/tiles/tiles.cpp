@@ -165,7 +165,9 @@ void write_halves(WeightType type, const void* weights, index_t n, index_t k, in
       std::uint8_t* const at = to + (c / 2 * tile_rows + r) * 4 + c % 2 * 2;
       const index_t from = (first + r) * k + c;
       if (type == WeightType::f32) {
-        quantize(WeightType::bf16, 1, static_cast<const float*>(weights) + from, at);
+        float number = 0;  // of any alignment in a file
+        std::memcpy(&number, static_cast<const std::uint8_t*>(weights) + 4 * from, sizeof number);
+        quantize(WeightType::bf16, 1, &number, at);
       } else {
         std::memcpy(at, static_cast<const std::uint8_t*>(weights) + 2 * from, 2);
       }
