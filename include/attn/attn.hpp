@@ -47,7 +47,8 @@ struct PortInfo {
   bool token_ids = false;
 };
 
-/// How exactly products are computed.
+/// How exactly products are computed. Attention that is handed out comes from scores in f32
+/// whatever this says.
 enum class Precision {
   automatic,  ///< by the weights' type: f32 for f32, bf16 for 16-bit and quantized weights
   f32,        ///< f32 products and sums, whatever the weights' type
