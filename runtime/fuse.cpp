@@ -92,7 +92,8 @@ class Fuser {
   void fuse_from(std::size_t first) {
     const ValueId x = node(first).inputs[0];
     std::vector<std::size_t> members;
-    for (std::size_t n = first; n < nodes_.size(); ++n) {
+    // until all that use x are found, which is soon: a session begins with this
+    for (std::size_t n = first; n < nodes_.size() && members.size() < uses_[slot(x)]; ++n) {
       if (gone_[n] || !is_projection(n) || node(n).inputs[0] != x) continue;
       if (of_floats(n) != of_floats(first)) continue;  // they may go different ways
       const auto& inputs = node(n).inputs;

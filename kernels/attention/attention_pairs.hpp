@@ -9,10 +9,6 @@
 
 namespace attn::kernels {
 
-/// Keys that are packed, scored and softened together: as in f32, and for head_dim 64 the two
-/// packed blocks of 16 KiB leave an L2 to the rest.
-inline constexpr index_t pairs_keys = 128;
-
 /// Queries of one head that pass over a block of keys together: two of amx's tiles, and their
 /// scores and rounded weights are 26 KiB.
 inline constexpr index_t pairs_tile = 32;
@@ -40,22 +36,23 @@ struct PairsScratch {
         rounded(queries + group * pairs_queries(group) * query_bytes),
         center(rounded + group * pairs_queries(group) * pairs_row(round_up(head_dim, 32)) * 2),
         keys(center + round_up(head_dim, 32) * 4),
-        values(keys + pairs_keys * round_up(head_dim, 32) * 2),
-        scores(values + pairs_keys * round_up(value_dim, 32) * 2),
-        weights(scores + pairs_tile * pairs_keys * 4),
-        widened(weights + pairs_tile * pairs_row(pairs_keys) * 2),
-        bytes(widened +
-              pairs_keys * round_up(head_dim > value_dim ? head_dim : value_dim, 16) * 4) {}
+        values(keys + attention_block_keys * round_up(head_dim, 32) * 2),
+        scores(values + attention_block_keys * round_up(value_dim, 32) * 2),
+        weights(scores + pairs_tile * attention_block_keys * 4),
+        widened(weights + pairs_tile * pairs_row(attention_block_keys) * 2),
+        bytes(widened + attention_block_keys *
+                            round_up(head_dim > value_dim ? head_dim : value_dim, 16) * 4) {}
 };
 
-/// Up to pairs_keys rows of keys [count, dim], less `center` [round_up(dim, 32)], as panels of 32
-/// keys, each [round_up(dim, 32) / 2 pairs, 32 keys, 2]; what is not there is 0 or less the center.
+/// Up to attention_block_keys rows of keys [count, dim], less `center` [round_up(dim, 32)], as
+/// panels of 32 keys, each [round_up(dim, 32) / 2 pairs, 32 keys, 2]; what is not there is 0 or
+/// less the center.
 using PackKeyPairs = void (*)(index_t count, index_t dim, const float* from, index_t row,
                               const float* center, std::uint16_t* to);
 
-/// Up to pairs_keys rows of values [count, dim] as panels of 32 dimensions, each [pairs_keys / 2
-/// pairs, 32 dimensions, 2], as far as count rounded up to 32; what is not there is 0. Says whether
-/// all are finite.
+/// Up to attention_block_keys rows of values [count, dim] as panels of 32 dimensions, each
+/// [attention_block_keys / 2 pairs, 32 dimensions, 2], as far as count rounded up to 32; what is
+/// not there is 0. Says whether all are finite.
 using PackValuePairs = bool (*)(index_t count, index_t dim, const float* from, index_t row,
                                 std::uint16_t* to);
 

@@ -65,7 +65,7 @@ bool pack_value_pairs(index_t count, index_t dim, const float* from, index_t row
       const __m512 odd = some(first + row + d, j + 1 < count ? dim - d : 0);
       const auto pairs = (__m512i)_mm512_cvtne2ps_pbh(odd, even);
       all_finite = all_finite && finite(pairs);
-      _mm512_storeu_si512(to + d / 32 * pairs_keys * 32 + j / 2 * 64 + d % 32 * 2,
+      _mm512_storeu_si512(to + d / 32 * attention_block_keys * 32 + j / 2 * 64 + d % 32 * 2,
                           _mm512_permutexvar_epi16(interleave, pairs));
     }
   }

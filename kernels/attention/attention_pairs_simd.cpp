@@ -47,22 +47,23 @@ void pass(const AttentionArgs<float>& a, const PairsKernels& kernels, Query* que
   product.a = rounded;
   product.a_row = pairs_row(depth);
   product.alpha = a.scale;
-  product.c_row = pairs_keys;
+  product.c_row = attention_block_keys;
   for (index_t j = 0; j < n; j += 32) {
     product.b = block.keys + j * depth;
     product.c = room.scores + j;
     kernels.multiply(product);
   }
-  const index_t weights_row = pairs_row(pairs_keys), whole = round_up(n, 32);
+  const index_t weights_row = pairs_row(attention_block_keys), whole = round_up(n, 32);
   for (index_t r = 0; r < rows; r += softened) {
     const index_t some = least(softened, rows - r);
     alignas(64) float shrink[lanes];
-    soften(queries + r, some, block.begin, n, room.scores + r * pairs_keys, pairs_keys, shrink);
+    soften(queries + r, some, block.begin, n, room.scores + r * attention_block_keys,
+           attention_block_keys, shrink);
     for (index_t i = r; i < r + some; ++i) {
       const index_t seen = least(n, queries[i].seen - block.begin);
       std::uint16_t* const to = room.weights + i * weights_row;
       const index_t kept = seen < 0 ? 0 : seen;
-      kernels.round(room.scores + i * pairs_keys, kept, to);
+      kernels.round(room.scores + i * attention_block_keys, kept, to);
       __builtin_memset(to + kept, 0, static_cast<std::size_t>(whole - kept) * sizeof *to);
       if (block.begin > 0) shrink_row(queries[i].out, a.value_dim, shrink[i - r]);
     }
@@ -75,7 +76,7 @@ void pass(const AttentionArgs<float>& a, const PairsKernels& kernels, Query* que
   product.add_row = a.out.row_stride;
   for (index_t d = 0; d < a.value_dim; d += 32) {
     product.columns = least(32, a.value_dim - d);
-    product.b = block.values + d * pairs_keys;
+    product.b = block.values + d * attention_block_keys;
     product.c = queries->out + d;
     product.add = block.begin > 0 ? product.c : nullptr;
     kernels.multiply(product);
@@ -137,15 +138,15 @@ bool attend_pairs(const AttentionArgs<float>& a, index_t b, index_t kv_head, ind
   const index_t seen = queries[count - 1].seen;  // none sees more than the last
   auto* const center = reinterpret_cast<float*>(base + at.center);
   // of keys that every query sees: others may hold anything, and so may what a mask hides
-  const index_t first = least(pairs_keys, queries[0].seen);
+  const index_t first = least(attention_block_keys, queries[0].seen);
   if (a.mask != nullptr) {
     for (index_t d = 0; d < depth; ++d) center[d] = 0;
   } else if (first < fewest_centered ||
              !center_of(k.rows(0, first, widened), first, a.head_dim, center)) {
     return false;
   }
-  for (index_t from = 0; from < seen; from += pairs_keys) {
-    const Block block{from, least(pairs_keys, seen - from), keys, values};
+  for (index_t from = 0; from < seen; from += attention_block_keys) {
+    const Block block{from, least(attention_block_keys, seen - from), keys, values};
     const HeadRows::Rows some = k.rows(from, block.count, widened);
     kernels.pack_keys(block.count, a.head_dim, some.data, some.row_stride, center, keys);
     const HeadRows::Rows of_values = v.rows(from, block.count, widened);

@@ -68,19 +68,21 @@ struct HeadRows {
   }
 };
 
-/// From row `first` of a key/value head on.
+/// Keys or values, in numbers or stored, from row `first` of a key/value head on.
+inline HeadRows head_rows(const HeadsView<const float>& numbers, WeightType type,
+                          const std::byte* stored, index_t dim, index_t b, index_t kv_head,
+                          index_t first) {
+  const index_t row = numbers.row_stride;
+  const index_t at = b * numbers.batch_stride + kv_head * numbers.head_stride + first * row;
+  if (type == WeightType::f32) return {numbers.data + at, nullptr, type, dim, row};
+  return {nullptr, stored + stored_bytes(type, at), type, dim, row};
+}
 inline HeadRows keys_of(const AttentionArgs<float>& a, index_t b, index_t kv_head, index_t first) {
-  const WeightType type = a.stored.type;
-  const index_t at = b * a.k.batch_stride + kv_head * a.k.head_stride + first * a.k.row_stride;
-  if (type == WeightType::f32) return {a.k.data + at, nullptr, type, a.head_dim, a.k.row_stride};
-  return {nullptr, a.stored.k + stored_bytes(type, at), type, a.head_dim, a.k.row_stride};
+  return head_rows(a.k, a.stored.type, a.stored.k, a.head_dim, b, kv_head, first);
 }
 inline HeadRows values_of(const AttentionArgs<float>& a, index_t b, index_t kv_head,
                           index_t first) {
-  const WeightType type = a.stored.type;
-  const index_t at = b * a.v.batch_stride + kv_head * a.v.head_stride + first * a.v.row_stride;
-  if (type == WeightType::f32) return {a.v.data + at, nullptr, type, a.value_dim, a.v.row_stride};
-  return {nullptr, a.stored.v + stored_bytes(type, at), type, a.value_dim, a.v.row_stride};
+  return head_rows(a.v, a.stored.type, a.stored.v, a.value_dim, b, kv_head, first);
 }
 
 /// One query on its way through the keys.

@@ -53,6 +53,7 @@ void TiledWeight::ensure(kernels::Workers& workers) const {
         const index_t at = from + i;
         kernels::write_tiles(stored_.type, n_, k_, data_, at, to + at * band);
       });
+      if (from + count == bands) return;  // the pack lets go of all of it
       pack_->release(static_cast<std::size_t>(from * rows_of_band),
                      static_cast<std::size_t>((from + count) * rows_of_band));
     }

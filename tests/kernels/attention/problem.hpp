@@ -151,6 +151,29 @@ struct Problem {
   }
 };
 
+/// Rows of several sequences, causal, against slots of a cache, everything without gaps.
+struct InSlots {
+  index_t heads, kv_heads, rows, capacity, dim;
+
+  [[nodiscard]] kernels::AttentionArgs<float> args(const float* q, const float* k, const float* v,
+                                                   float* out, index_t window) const {
+    kernels::AttentionArgs<float> a;
+    a.heads = heads;
+    a.kv_heads = kv_heads;
+    a.q_len = rows;
+    a.kv_len = capacity;
+    a.head_dim = a.value_dim = dim;
+    a.scale = 0.3F;
+    a.window = window;
+    a.causal = true;
+    a.q = {q, 0, dim, heads * dim};
+    a.k = {k, capacity * kv_heads * dim, dim, kv_heads * dim};
+    a.v = {v, capacity * kv_heads * dim, dim, kv_heads * dim};
+    a.out = {out, 0, dim, heads * dim};
+    return a;
+  }
+};
+
 /// The definition, written out in float64 with the whole score matrix: what the kernels, the scalar
 /// ones included, are held against.
 inline Problem<double> defined(Problem<double> p) {

@@ -24,20 +24,8 @@ struct Cache {
   index_t window = 0;
 
   AttentionArgs<float> args() {
-    AttentionArgs<float> a;
-    a.heads = heads;
-    a.kv_heads = kv_heads;
-    a.q_len = rows;
-    a.kv_len = capacity;
-    a.head_dim = a.value_dim = dim;
-    a.scale = 0.3F;
-    a.window = window;
-    a.causal = true;
-    a.q = {q.data(), 0, dim, heads * dim};
-    a.k = {k.data(), capacity * kv_heads * dim, dim, kv_heads * dim};
-    a.v = {v.data(), capacity * kv_heads * dim, dim, kv_heads * dim};
-    a.out = {out.data(), 0, dim, heads * dim};
-    return a;
+    return InSlots{heads, kv_heads, rows, capacity, dim}.args(q.data(), k.data(), v.data(),
+                                                              out.data(), window);
   }
 
   void run(Isa isa, Workers& workers) {

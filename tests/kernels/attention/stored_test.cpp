@@ -108,19 +108,8 @@ TEST_CASE("sequences in slots of a stored cache have the bits of the numbers it 
         INFO(isa_name(isa) << " window " << window);
         const auto run = [&](bool stored, Workers& workers) {
           std::vector<float> out(q.size(), 7);
-          AttentionArgs<float> a;
-          a.heads = heads;
-          a.kv_heads = kv_heads;
-          a.q_len = rows;
-          a.kv_len = capacity;
-          a.head_dim = a.value_dim = dim;
-          a.scale = 0.3F;
-          a.window = window;
-          a.causal = true;
-          a.q = {q.data(), 0, dim, heads * dim};
-          a.k = {k.data() + 1, capacity * kv_heads * dim, dim, kv_heads * dim};
-          a.v = {v.data() + 1, capacity * kv_heads * dim, dim, kv_heads * dim};
-          a.out = {out.data(), 0, dim, heads * dim};
+          AttentionArgs<float> a = InSlots{heads, kv_heads, rows, capacity, dim}.args(
+              q.data(), k.data() + 1, v.data() + 1, out.data(), window);
           if (stored) a = of_stored(a, type, stored_k, stored_v);
           const Scratch scratch(attention_runs_scratch_bytes(isa, workers.size(), heads, kv_heads,
                                                              rows, std::ssize(runs), capacity, dim,
