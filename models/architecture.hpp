@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,13 @@ enum class Storage {
   stored,    ///< any type that weights have, as it stands in the file
 };
 
+/// What a low-rank factor is for: y = x Wᵀ + scale · dropout(x) Aᵀ Bᵀ.
+struct LoraFactor {
+  double scale = 1;
+  double dropout = 0;      ///< while training
+  std::uint64_t seed = 0;  ///< of the dropout
+};
+
 /// A tensor that an architecture has.
 struct WeightSpec {
   std::string name;
@@ -37,6 +45,8 @@ struct WeightSpec {
   Storage storage = Storage::f32;
   runtime::DType dtype = runtime::DType::f32;  ///< as the weights of a file have it, for `stored`
   runtime::WeightLayout layout = runtime::WeightLayout::rows;  ///< likewise
+  std::optional<LoraFactor> lora =
+      std::nullopt;  ///< of an adapter (models/lora/), not of the model
 };
 
 /// The shapes of the tensors that a file brings, by name.

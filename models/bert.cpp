@@ -3,6 +3,7 @@
 
 #include "models/architectures.hpp"
 #include "models/encoder_graph.hpp"
+#include "models/lora/adapted.hpp"
 #include "runtime/ops.hpp"
 
 namespace attn::models {
@@ -49,8 +50,9 @@ class Builder {
   Builder(Graph& graph, const EncoderConfig& config, std::span<const WeightSpec> specs)
       : graph_(graph), config_(config), specs_(specs) {}
 
-  EncoderGraph build(bool packed) {
+  EncoderGraph build(bool packed, bool trained) {
     EncoderGraph out;
+    trained_ = trained;
     const Symbol tokens = graph_.symbol("tokens");
     out.tokens = graph_.input("tokens", DType::i32, Shape{tokens});
     out.positions = graph_.input("positions", DType::i32, Shape{tokens});
@@ -74,9 +76,16 @@ class Builder {
   ValueId norm(ValueId x, const std::string& name) {
     return layer_norm(graph_, x, weight(name + ".weight"), weight(name + ".bias"), config_.eps);
   }
-  ValueId dense(ValueId x, const std::string& name, MatmulAttributes attributes = {}) {
-    attributes.transpose_b = true;
-    return matmul(graph_, x, weight(name + ".weight"), attributes, weight(name + ".bias"));
+  // The activation is part of the product where nothing comes between and no gradient comes back.
+  ValueId dense(ValueId x, const std::string& name,
+                std::optional<kernels::Unary> activation = std::nullopt) {
+    MatmulAttributes attributes{.transpose_b = true};
+    const bool alone = trained_ || has_adapter(specs_, name);
+    if (!alone) attributes.activation = activation;
+    const ValueId y =
+        matmul(graph_, x, weight(name + ".weight"), attributes, weight(name + ".bias"));
+    if (!alone || !activation) return adapted(graph_, specs_, name, x, y);
+    return unary(graph_, *activation, adapted(graph_, specs_, name, x, y));
   }
 
   ValueId layer(const std::string& name, ValueId x, EncoderGraph& out) {
@@ -89,13 +98,14 @@ class Builder {
     out.attention.push_back(attended.weights);
     x = norm(add(graph_, dense(attended.output, name + "attention.output.dense"), x),
              name + "attention.output.LayerNorm");
-    const ValueId wide = dense(x, name + "intermediate.dense", {.activation = config_.activation});
+    const ValueId wide = dense(x, name + "intermediate.dense", config_.activation);
     return norm(add(graph_, dense(wide, name + "output.dense"), x), name + "output.LayerNorm");
   }
 
   Graph& graph_;
   const EncoderConfig& config_;
   std::span<const WeightSpec> specs_;
+  bool trained_ = false;
 };
 
 void build(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> specs,
@@ -107,8 +117,8 @@ void build(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> s
 }  // namespace
 
 EncoderGraph build_encoder(Graph& graph, const EncoderConfig& config,
-                           std::span<const WeightSpec> specs, bool packed) {
-  return Builder(graph, config, specs).build(packed);
+                           std::span<const WeightSpec> specs, bool packed, bool trained) {
+  return Builder(graph, config, specs).build(packed, trained);
 }
 
 const Architecture bert{

@@ -1,6 +1,7 @@
 #include "models/decoder_graph.hpp"
 
 #include "attn/error.hpp"
+#include "models/lora/adapted.hpp"
 #include "runtime/ops.hpp"
 
 #include <algorithm>
@@ -80,8 +81,9 @@ class Builder {
 
   ValueId project(ValueId x, const std::string& name) {
     const std::string bias = name + ".bias";
-    return linear(graph_, x, declare(graph_, specs_, name + ".weight"),
-                  has(specs_, bias) ? declare(graph_, specs_, bias) : ValueId::none);
+    const ValueId y = linear(graph_, x, declare(graph_, specs_, name + ".weight"),
+                             has(specs_, bias) ? declare(graph_, specs_, bias) : ValueId::none);
+    return adapted(graph_, specs_, name, x, y);
   }
 
   ValueId cached(ValueId rows, const std::string& name) {

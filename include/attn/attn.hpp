@@ -55,6 +55,13 @@ enum class Precision {
   bf16,       ///< products of numbers rounded to bfloat16, summed in f32
 };
 
+/// An adapter of low-rank factors (LoRA, Hu et al. 2021) in a folder as PEFT writes it:
+/// adapter_config.json and adapter_model.safetensors.
+struct Adapter {
+  std::filesystem::path folder;
+  double scale = 1;  ///< times the adapter's own
+};
+
 struct Options {
   /// 1..1024; 0: the processors that affinity and the control group allow. The bits of a result do
   /// not depend on it.
@@ -66,6 +73,8 @@ struct Options {
   /// Time every op; see Model::profile().
   bool profile = false;
   Precision precision = Precision::automatic;
+  /// Added to the model's projections, all of them at once; the weights stay as they are.
+  std::vector<Adapter> adapters = {};
 };
 
 /// One op of the graph as it ran: shape of its inputs, implementation, calls and seconds.

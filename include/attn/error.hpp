@@ -12,6 +12,7 @@ enum class ErrorKind {
   io,         ///< the operating system refused to read or write
   memory,     ///< not enough memory, or more than a limit allows
   numerical,  ///< a NaN or infinity where a number was needed
+  cancelled,  ///< another thread, or the user, asked for an end
 };
 
 /// The one exception type of the library. The message is a single line that names what is known of
@@ -22,7 +23,7 @@ class Error : public std::runtime_error {
 
   [[nodiscard]] ErrorKind kind() const noexcept { return kind_; }
 
-  /// 2 wrong use, 3 invalid model or data, 4 I/O, 5 memory, 6 numerical failure.
+  /// 2 wrong use, 3 invalid model or data, 4 I/O, 5 memory, 6 numerical failure, 130 cancelled.
   [[nodiscard]] int exit_code() const noexcept {
     switch (kind_) {
       case ErrorKind::usage: return 2;
@@ -30,6 +31,7 @@ class Error : public std::runtime_error {
       case ErrorKind::io: return 4;
       case ErrorKind::memory: return 5;
       case ErrorKind::numerical: return 6;
+      case ErrorKind::cancelled: return 130;
     }
     return 3;
   }

@@ -48,7 +48,9 @@ void matmul(Isa isa, Workers& workers, const MatmulArgs<T>& args) {
                                 args.packed_b != nullptr,
                                 false,
                                 args.stored.data != nullptr || args.stored.tiles != nullptr,
-                                args.stored.tiles != nullptr};
+                                args.stored.tiles != nullptr,
+                                args.stored.data != nullptr && args.stored.rows_of_b,
+                                args.bf16};
     choose_matmul(problem, isa).run(isa, workers, args);
   } else {
     scalar::matmul(workers, args);

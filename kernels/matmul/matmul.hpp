@@ -29,6 +29,9 @@ struct StoredWeights {
   const void* data = nullptr;
   WeightType type = WeightType::f32;
   const void* tiles = nullptr;  ///< data is then not read
+  /// `data` holds the rows of B [k, n] itself, n a whole number of blocks: the way back through a
+  /// projection, dX = dY W.
+  bool rows_of_b = false;
 };
 
 /// C[b] = act(alpha · A[b] · B[b] + bias) (+ C[b] where `accumulate`), for b < batch.
@@ -44,6 +47,8 @@ struct MatmulArgs {
   index_t batch_stride_a = 0, batch_stride_b = 0, batch_stride_c = 0;
   T alpha = 1;
   bool accumulate = false;
+  /// Both operands may be rounded to bfloat16, with sums in f32 (NMSE ≤ 1e-4).
+  bool bf16 = false;
   const T* bias = nullptr;  ///< [n] or null
   std::optional<Unary> activation;
   /// B as stored weights; data and tiles null: b or packed_b are read. With batch 1, and
@@ -62,8 +67,10 @@ struct MatmulProblem {
   bool a_transposed = false, b_transposed = false;  ///< col_stride ≠ 1
   bool b_constant = false;  ///< B is a weight: it may be packed once and used many times
   bool f64 = false;
-  bool stored = false;  ///< B is StoredWeights
-  bool tiled = false;   ///< and those are tiles
+  bool stored = false;            ///< B is StoredWeights
+  bool tiled = false;             ///< and those are tiles
+  bool stored_rows_of_b = false;  ///< or rows of B
+  bool bf16 = false;              ///< operands may be rounded to bfloat16
 };
 
 /// A row of the implementation table, best first, the reference last.

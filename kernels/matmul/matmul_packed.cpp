@@ -73,6 +73,7 @@ Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa, bool stored)
 const char* declines(const MatmulProblem& problem, Isa isa) {
   if (problem.f64) return "float only";
   if (isa == Isa::scalar) return "needs AVX2";
+  if (problem.stored_rows_of_b) return "stored rows of B";
   return nullptr;
 }
 

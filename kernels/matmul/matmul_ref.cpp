@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <type_traits>
+#include <vector>
 
 namespace attn::kernels::scalar {
 namespace {
@@ -61,11 +62,41 @@ void stored_matmul(Workers& workers, const MatmulArgs<float>& p) {
   });
 }
 
+// The same where they are the rows of B.
+void stored_b_matmul(Workers& workers, const MatmulArgs<float>& p) {
+  const index_t bytes = row_bytes(p.stored.type, p.n);
+  parallel_for(workers, ceil_div(p.n, piece), [&](index_t chunk, int) {
+    std::array<float, piece> w{};
+    const index_t j = chunk * piece, count = std::min(piece, p.n - j);
+    const auto* const column =
+        static_cast<const char*>(p.stored.data) + row_bytes(p.stored.type, j);
+    const auto at = [&](index_t i, index_t l) -> float& { return p.c[i * p.stride_c + j + l]; };
+    std::vector<float> sums(static_cast<std::size_t>(p.m * count));
+    for (index_t k = 0; k < p.k; ++k) {
+      dequantize(Isa::scalar, p.stored.type, count, column + k * bytes, w.data());
+      for (index_t i = 0; i < p.m; ++i) {
+        const float x = p.a.data[i * p.a.row_stride + k * p.a.col_stride];
+        float* const sum = sums.data() + i * count;
+        for (index_t l = 0; l < count; ++l) sum[l] += x * w[static_cast<std::size_t>(l)];
+      }
+    }
+    for (index_t i = 0; i < p.m; ++i) {
+      for (index_t l = 0; l < count; ++l) {
+        float c = sums[static_cast<std::size_t>(i * count + l)] * p.alpha +
+                  (p.bias != nullptr ? p.bias[j + l] : 0);
+        if (p.activation) unary(Isa::scalar, serial_workers(), *p.activation, 1, &c, &c);
+        at(i, l) = p.accumulate ? at(i, l) + c : c;
+      }
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
 void matmul(Workers& workers, const MatmulArgs<T>& p) {
   if constexpr (std::is_same_v<T, float>) {
+    if (p.stored.data != nullptr && p.stored.rows_of_b) return stored_b_matmul(workers, p);
     if (p.stored.data != nullptr) return stored_matmul(workers, p);
   }
   // rows a chunk: some 100 µs of work, or all of a batch entry

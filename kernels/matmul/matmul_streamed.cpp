@@ -16,7 +16,7 @@ constexpr index_t most_rows = 8;
 constexpr index_t grain = index_t{16} * 1024;
 
 const char* declines(const MatmulProblem& p, Isa isa) {
-  if (!p.stored || p.tiled) return "no stored rows of weights";
+  if (!p.stored || p.tiled || p.stored_rows_of_b) return "no stored rows of weights";
   if (p.a_transposed) return "A is transposed";
   if (isa == Isa::scalar) return "needs AVX2";
   if (p.m > most_rows) return "more than 8 rows";

@@ -1,0 +1,40 @@
+#include "models/lora/adapted.hpp"
+
+#include "runtime/ops.hpp"
+
+#include <algorithm>
+
+namespace attn::models {
+
+using namespace runtime;
+
+std::string lora_a(std::string_view module, int adapter) {
+  return std::string(module) + ".lora_A." + std::to_string(adapter);
+}
+
+std::string lora_b(std::string_view module, int adapter) {
+  return std::string(module) + ".lora_B." + std::to_string(adapter);
+}
+
+bool has_adapter(std::span<const WeightSpec> specs, std::string_view module) {
+  const std::string name = lora_a(module, 0);
+  return std::any_of(specs.begin(), specs.end(),
+                     [&](const WeightSpec& spec) { return spec.name == name; });
+}
+
+ValueId adapted(Graph& graph, std::span<const WeightSpec> specs, std::string_view module, ValueId x,
+                ValueId y) {
+  for (int adapter = 0;; ++adapter) {
+    const std::string name = lora_a(module, adapter);
+    const auto spec = std::find_if(specs.begin(), specs.end(),
+                                   [&](const WeightSpec& each) { return each.name == name; });
+    if (spec == specs.end()) return y;
+    const LoraFactor& lora = *spec->lora;
+    const ValueId inner = linear(graph, x, declare(graph, specs, name));
+    const ValueId outer = matmul(graph, inner, declare(graph, specs, lora_b(module, adapter)),
+                                 {.transpose_b = true, .alpha = lora.scale});
+    y = add(graph, y, outer);
+  }
+}
+
+}  // namespace attn::models
