@@ -66,7 +66,11 @@ class Builder {
     ValueId x = add(graph_, looked_up("word", out.tokens), looked_up("position", out.positions));
     x = add(graph_, x, looked_up("token_type", out.token_types));
     x = norm(x, "embeddings.LayerNorm");
-    for (int l = 0; l < config_.layers; ++l) x = layer(layer_name(l), x, out);
+    out.between_layers.push_back(x);
+    for (int l = 0; l < config_.layers; ++l) {
+      x = layer(layer_name(l), x, out);
+      out.between_layers.push_back(x);
+    }
     out.hidden = x;
     return out;
   }

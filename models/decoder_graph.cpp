@@ -22,7 +22,7 @@ bool has(std::span<const WeightSpec> specs, const std::string& name) {
 }
 
 // Where keys and values of a run come together with those before.
-enum class Cached { nowhere, in_one, in_slots };
+enum class Cached { nowhere, packed, in_one, in_slots };
 struct Cache {
   Cached kind = Cached::nowhere;
   DType type = DType::f32;
@@ -55,17 +55,26 @@ class Builder {
       out.runs = cache_.runs = graph_.input("runs", DType::i32, Shape{runs, 4});
       out.rows = graph_.input("rows", DType::i32, Shape{wanted});
     }
+    if (kind == Cached::packed) {
+      sequences_ = out.sequences =
+          graph_.input("sequences", DType::i32, Shape{graph_.symbol("bounds")});
+    }
     out.tokens = graph_.input("tokens", DType::i32, Shape{tokens});
     out.positions = graph_.input("positions", DType::i32, Shape{tokens});
     const ValueId embedding = declare(graph_, specs_, embedding_name);
-    table_ = rope_table(graph_, out.positions, config_.rope_frequencies, config_.rope_layout);
     ValueId x = gather(graph_, embedding, out.tokens);
-    for (int l = 0; l < config_.layers; ++l) x = layer(l, x, out);
+    table_ = rope_table(graph_, out.positions, config_.rope_frequencies, config_.rope_layout,
+                        graph_.value(x).dtype);
+    out.between_layers.push_back(x);
+    for (int l = 0; l < config_.layers; ++l) {
+      x = layer(l, x, out);
+      out.between_layers.push_back(x);
+    }
     if (kind == Cached::in_one) x = last(graph_, x, 0, wanted);
     if (kind == Cached::in_slots) x = gather(graph_, x, out.rows);
     x = rms_norm(graph_, x, declare(graph_, specs_, "model.norm.weight"), config_.eps);
-    const ValueId head = has(specs_, head_name) ? declare(graph_, specs_, head_name) : embedding;
-    out.logits = linear(graph_, x, head);
+    out.hidden = x;
+    out.head = has(specs_, head_name) ? declare(graph_, specs_, head_name) : embedding;
     return out;
   }
 
@@ -87,7 +96,7 @@ class Builder {
   }
 
   ValueId cached(ValueId rows, const std::string& name) {
-    if (cache_.kind == Cached::nowhere) return rows;
+    if (cache_.kind == Cached::nowhere || cache_.kind == Cached::packed) return rows;
     const std::int64_t width = std::int64_t{config_.kv_heads} * config_.head_dim;
     if (cache_.kind == Cached::in_slots) {
       const Shape shape{cache_.slots, cache_.capacity, width};
@@ -106,7 +115,8 @@ class Builder {
     if (cache_.kind == Cached::in_slots) {
       return attention_runs(graph_, q, k, v, cache_.runs, attributes);
     }
-    const AttentionValues attended = attention(graph_, q, k, v, attributes);
+    const AttentionValues attended =
+        attention(graph_, q, k, v, attributes, ValueId::none, sequences_);
     out.attention.push_back(attended.weights);
     return attended.output;
   }
@@ -133,9 +143,14 @@ class Builder {
   Graph& graph_;
   const DecoderConfig& config_;
   std::span<const WeightSpec> specs_;
-  ValueId table_ = ValueId::none;
+  ValueId table_ = ValueId::none, sequences_ = ValueId::none;
   Cache cache_;
 };
+
+DecoderGraph with_logits(Graph& graph, DecoderGraph values) {
+  values.logits = linear(graph, values.hidden, values.head);
+  return values;
+}
 
 }  // namespace
 
@@ -174,18 +189,25 @@ std::vector<WeightSpec> decoder_weights(const DecoderConfig& c, const Shapes& ha
 
 DecoderGraph build_decoder(Graph& graph, const DecoderConfig& config,
                            std::span<const WeightSpec> specs, DType cache) {
-  return Builder(graph, config, specs).build(Cached::in_one, cache);
+  return with_logits(graph, Builder(graph, config, specs).build(Cached::in_one, cache));
+}
+
+DecoderGraph build_trained_decoder(Graph& graph, const DecoderConfig& config,
+                                   std::span<const WeightSpec> specs, bool packed) {
+  return Builder(graph, config, specs).build(packed ? Cached::packed : Cached::nowhere);
 }
 
 DecoderGraph build_batch_decoder(Graph& graph, const DecoderConfig& config,
                                  std::span<const WeightSpec> specs, DType cache) {
-  return Builder(graph, config, specs).build(Cached::in_slots, cache);
+  return with_logits(graph, Builder(graph, config, specs).build(Cached::in_slots, cache));
 }
 
 void build_plain_decoder(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> specs,
                          bool /*batched*/) {
   const DecoderConfig config = decoder_config(metadata, shapes_of(specs));
-  graph.output("logits", Builder(graph, config, specs).build(Cached::nowhere).logits);
+  const DecoderGraph values =
+      with_logits(graph, build_trained_decoder(graph, config, specs, false));
+  graph.output("logits", values.logits);
 }
 
 }  // namespace attn::models

@@ -19,8 +19,12 @@ struct DecoderGraph {
   runtime::ValueId positions = runtime::ValueId::none;  ///< I32 [tokens]
   runtime::ValueId logits = runtime::ValueId::none;     ///< [wanted, vocab], of the last tokens
   std::vector<runtime::ValueId> attention;  ///< by layer: [heads, tokens, context], if asked for
-  runtime::ValueId runs = runtime::ValueId::none;  ///< I32 [runs, 4], of slots only
-  runtime::ValueId rows = runtime::ValueId::none;  ///< I32 [wanted], of slots only
+  runtime::ValueId hidden = runtime::ValueId::none;  ///< [wanted, hidden], normed, before the head
+  runtime::ValueId head = runtime::ValueId::none;    ///< the weight [vocab, hidden]
+  std::vector<runtime::ValueId> between_layers;  ///< what the first layer reads, … the last gives
+  runtime::ValueId sequences = runtime::ValueId::none;  ///< I32 [bounds], where packed
+  runtime::ValueId runs = runtime::ValueId::none;       ///< I32 [runs, 4], of slots only
+  runtime::ValueId rows = runtime::ValueId::none;       ///< I32 [wanted], of slots only
 };
 
 /// Builds the model (Touvron et al. 2023; grouped queries: Ainslie et al. 2023) with its symbols in
@@ -46,6 +50,13 @@ struct DecoderGraph {
 [[nodiscard]] DecoderGraph build_batch_decoder(runtime::Graph& graph, const DecoderConfig& config,
                                                std::span<const WeightSpec> specs,
                                                runtime::DType cache = runtime::DType::f32);
+
+/// The graph that training differentiates: without caches and without logits, hidden [tokens, ..].
+/// Packed: the rows are sequences one after the other, with the symbols `tokens` and `bounds` (one
+/// more than there are sequences), and no weights are handed out. Otherwise one text, with the
+/// symbol `tokens`. In float64 where the specs are F64.
+[[nodiscard]] DecoderGraph build_trained_decoder(runtime::Graph& graph, const DecoderConfig& config,
+                                                 std::span<const WeightSpec> specs, bool packed);
 
 /// The graph without caches, for Model::run: logits [tokens, vocab] of one text.
 void build_plain_decoder(runtime::Graph& graph, const Metadata& metadata,

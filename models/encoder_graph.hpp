@@ -16,6 +16,7 @@ struct EncoderGraph {
   runtime::ValueId sequences = runtime::ValueId::none;    ///< I32 [bounds], where packed
   runtime::ValueId hidden = runtime::ValueId::none;       ///< [tokens, hidden]
   std::vector<runtime::ValueId> attention;  ///< by layer: [heads, tokens, tokens]; not where packed
+  std::vector<runtime::ValueId> between_layers;  ///< what the first layer reads, … the last gives
 };
 
 /// Builds BERT (Devlin et al. 2018) with the symbols `tokens` and, where packed, `bounds`: one more

@@ -151,6 +151,22 @@ Weights Weights::writable_copy() const {
   return copy;
 }
 
+std::vector<float> Weights::expanded(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) fail(std::string(name), "is missing");
+  const Tensor& tensor = found->second;
+  const auto* from = static_cast<const std::byte*>(tensor.data);
+  std::vector<std::byte> rows;
+  if (tensor.layout == runtime::WeightLayout::tiles) {
+    rows = runtime::to_rows(tensor.dtype, tensor.shape, {from, tensor.bytes()});
+    from = rows.data();
+  }
+  std::vector<float> numbers(tensor.elements());
+  kernels::dequantize(kernels::Isa::scalar, *runtime::weight_type(tensor.dtype),
+                      static_cast<kernels::index_t>(numbers.size()), from, numbers.data());
+  return numbers;
+}
+
 std::size_t Weights::elements() const {
   std::size_t sum = 0;
   for (const auto& [name, tensor] : tensors_) sum += tensor.elements();

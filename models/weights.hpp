@@ -46,6 +46,8 @@ class Weights {
   [[nodiscard]] const std::map<std::string, Tensor, std::less<>>& all() const noexcept {
     return tensors_;
   }
+  /// The tensor of that name as F32, row by row.
+  [[nodiscard]] std::vector<float> expanded(std::string_view name) const;
   [[nodiscard]] std::size_t elements() const;
   [[nodiscard]] std::size_t bytes() const;
   /// Names the tensors that stand in a mapped file.

@@ -19,7 +19,7 @@ constexpr std::size_t nowhere = std::numeric_limits<std::size_t>::max();
 class Fuser {
  public:
   Fuser(const Graph& graph, std::vector<PlannedNode> nodes, std::span<const ValueId> fetches,
-        kernels::Isa isa, Precision precision)
+        kernels::Isa isa, Precision precision, std::span<const ValueId> written)
       : graph_(graph),
         nodes_(std::move(nodes)),
         isa_(isa),
@@ -29,6 +29,7 @@ class Fuser {
         producer_(graph.values().size(), nowhere),
         written_(graph.values().size()) {
     for (const ValueId id : fetches) ++uses_[slot(id)];
+    for (const ValueId id : written) written_[slot(id)] = true;
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       const Node& node = nodes_[n].node;
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
@@ -201,9 +202,9 @@ std::vector<PlannedNode> needed_nodes(const Graph& graph, std::span<const ValueI
 
 std::vector<PlannedNode> fuse_projections(const Graph& graph, std::vector<PlannedNode> nodes,
                                           std::span<const ValueId> fetches, kernels::Isa isa,
-                                          Precision precision) {
+                                          Precision precision, std::span<const ValueId> written) {
   if (!kernels::projects(isa, std::numeric_limits<kernels::index_t>::max())) return nodes;
-  return Fuser(graph, std::move(nodes), fetches, isa, precision).run();
+  return Fuser(graph, std::move(nodes), fetches, isa, precision, written).run();
 }
 
 }  // namespace attn::runtime

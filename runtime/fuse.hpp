@@ -21,10 +21,12 @@ struct PlannedNode {
 /// The same work in fewer nodes, at a level where products with tiles can be taken together:
 /// products of one x with constant weights become one node `projections`, and with them the RMS
 /// norm before them, silu(gate) · up, and the addition of a residual, where nobody else looks at
-/// what lies between. Values keep their ids.
+/// what lies between. Values keep their ids. `written`: weights that are not constant, whatever the
+/// nodes say.
 [[nodiscard]] std::vector<PlannedNode> fuse_projections(const Graph& graph,
                                                         std::vector<PlannedNode> nodes,
                                                         std::span<const ValueId> fetches,
-                                                        kernels::Isa isa, Precision precision);
+                                                        kernels::Isa isa, Precision precision,
+                                                        std::span<const ValueId> written = {});
 
 }  // namespace attn::runtime

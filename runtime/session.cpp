@@ -104,7 +104,7 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
     }
   }
   take_nodes(fuse_projections(graph, needed_nodes(graph, fetches_), fetches_, options_.isa,
-                              options_.precision));
+                              options_.precision, options_.written_elsewhere));
   find_dependences();
   bind_kernels();
   bind_memory(bindings);
@@ -148,6 +148,7 @@ bool Session::bf16_grade() const {
 void Session::bind_kernels() {
   const bool bf16 = bf16_grade();
   std::vector<bool> written(graph_->values().size());
+  for (const ValueId id : options_.written_elsewhere) written[slot(id)] = true;
   for (const Step& step : steps_) {
     const Node& node = step.planned.node;
     for (std::size_t i = 0; i < node.inputs.size() && i < 32; ++i) {

@@ -32,6 +32,8 @@ struct SessionOptions {
   Precision precision = Precision::automatic;
   /// Where packed weights are kept; null: with the session.
   std::shared_ptr<Packs> packs = nullptr;
+  /// Weights that something else writes between runs, so that no packed copy of them may be kept.
+  std::vector<ValueId> written_elsewhere = {};
   /// Bytes that arena and states may take together; 0: no limit.
   std::size_t memory_limit = 0;
 };

@@ -245,6 +245,7 @@ class Model {
  private:
   friend class Generator;
   friend class Batch;  // of generate_batch()
+  friend class Tuner;
   class Impl;
   explicit Model(std::unique_ptr<Impl> impl);
   [[nodiscard]] Impl& self() const;

@@ -83,6 +83,7 @@ struct TuneOptions {
   std::int64_t steps = 0;  ///< updates that the schedule is for; 0: constant only
   double learning_rate = 1e-4;
   double weight_decay = 0.01;  ///< as torch.optim.AdamW, of everything that is trained
+  bool scored = true;          ///< similarity: do pairs come with scores?
   double clip = 0;             ///< norm that all gradients together may have; 0: any
   Schedule schedule = Schedule::constant;
   std::int64_t warmup = 0;  ///< updates in which the rate rises to learning_rate

@@ -1,0 +1,160 @@
+#include "models/training/checkpoint.hpp"
+
+#include "attn/error.hpp"
+#include "runtime/formats/safetensors.hpp"
+#include "runtime/formats/safetensors_check.hpp"
+#include "runtime/formats/safetensors_writer.hpp"
+#include "runtime/formats/text.hpp"
+
+#include <cstring>
+#include <vector>
+
+namespace attn::models {
+
+using runtime::Safetensors;
+using runtime::TensorEntry;
+
+namespace {
+
+constexpr const char* version_key = "attn.checkpoint";
+constexpr const char* version = "1";
+constexpr const char* step_key = "attn.checkpoint.step";
+constexpr const char* of_key = "attn.checkpoint.of";
+constexpr const char* base_key = "attn.checkpoint.base";
+constexpr std::string_view note_prefix = "note.";
+
+// What the bits of a step depend on, beside weights, moments and data.
+std::string options_text(const Trainer& trainer) {
+  const TuneOptions& o = trainer.options();
+  std::string text = "task " + std::to_string(static_cast<int>(o.task)) + ", method " +
+                     std::to_string(static_cast<int>(o.method));
+  const auto add = [&](const char* name, double value) {
+    text += std::string(", ") + name + " " + to_text(value);
+  };
+  if (o.method == TuneMethod::lora) {
+    add("rank", o.lora.rank);
+    add("alpha", o.lora.alpha);
+    add("dropout", o.lora.dropout);
+  }
+  add("batch size", o.batch_size);
+  add("accumulate", o.accumulate);
+  add("learning rate", o.learning_rate);
+  add("weight decay", o.weight_decay);
+  add("clip", o.clip);
+  add("warm-up", static_cast<double>(o.warmup));
+  if (o.schedule == Schedule::cosine) add("cosine over", static_cast<double>(o.steps));
+  add("precision", static_cast<int>(o.precision));
+  text += ", seed " + std::to_string(o.seed);
+  if (o.checkpoint_activations) text += ", activations checkpointed";
+  if (o.task == TuneTask::attention) {
+    add("attention weight", o.attention.weight_beside_language.value_or(0));
+    for (const int layer : o.attention.layers) add("layer", layer);
+    for (const int head : o.attention.heads) add("head", head);
+  }
+  return text;
+}
+
+std::string base_checksum(const Trainer& trainer) {
+  std::vector<std::uint64_t> sums;
+  for (const auto& [name, tensor] : trainer.model().weights->all()) {
+    sums.push_back(
+        runtime::data_checksum({static_cast<const std::byte*>(tensor.data), tensor.bytes()}));
+  }
+  return runtime::checksum_text(runtime::data_checksum(std::as_bytes(std::span(sums))));
+}
+
+struct Part {
+  const char* prefix;
+  const Numbers Parameter::*numbers;
+};
+constexpr Part parts[] = {
+    {"value.", &Parameter::value}, {"m.", &Parameter::m}, {"v.", &Parameter::v}};
+
+[[noreturn]] void refuse(const std::filesystem::path& file, const std::string& what) {
+  throw Error(ErrorKind::invalid, file.string() + ": " + what);
+}
+
+const std::string& field(const Safetensors& file, const char* key) {
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end()) {
+    refuse(file.name(), "is no checkpoint: there is no " + std::string(key));
+  }
+  return found->second;
+}
+
+std::int64_t steps_of(const Safetensors& file) {
+  const std::string& text = field(file, step_key);
+  const bool digits = !text.empty() && text.size() < 19 &&
+                      text.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits) refuse(file.name(), std::string(step_key) + " is " + runtime::quote(text));
+  return std::stoll(text);
+}
+
+}  // namespace
+
+void write_checkpoint(const std::filesystem::path& file, const Trainer& trainer,
+                      const std::map<std::string, std::string>& notes) {
+  const Parameters& parameters = trainer.parameters();
+  if (!parameters.finite()) {
+    throw Error(ErrorKind::numerical,
+                "tuning: weights are no longer finite; " + file.string() + " was not written");
+  }
+  std::map<std::string, std::string> metadata{{version_key, version},
+                                              {step_key, std::to_string(trainer.steps())},
+                                              {of_key, options_text(trainer)},
+                                              {base_key, base_checksum(trainer)}};
+  for (const auto& [key, value] : notes) metadata[std::string(note_prefix) + key] = value;
+  std::vector<TensorEntry> tensors;
+  for (const Part& part : parts) {
+    for (const Parameter& each : parameters.all()) {
+      const Numbers& numbers = each.*part.numbers;
+      tensors.push_back({part.prefix + each.name,
+                         parameters.number(),
+                         each.shape,
+                         {numbers.data(), numbers.bytes()}});
+    }
+  }
+  runtime::write_safetensors(file, metadata, tensors);
+}
+
+std::map<std::string, std::string> read_checkpoint(const std::filesystem::path& path,
+                                                   Trainer& trainer) {
+  const Safetensors file = Safetensors::open(path);
+  if (field(file, version_key) != version) {
+    refuse(path, "is a checkpoint of version " + runtime::quote(field(file, version_key)));
+  }
+  (void)field(file, runtime::checksum_key);
+  file.verify();
+  const std::int64_t steps = steps_of(file);
+  if (field(file, base_key) != base_checksum(trainer)) {
+    refuse(path, "is a checkpoint of another model");
+  }
+  if (const std::string now = options_text(trainer); field(file, of_key) != now) {
+    refuse(path,
+           "is a checkpoint of another tuning: " + field(file, of_key) + "; this one is " + now);
+  }
+  Parameters& parameters = trainer.parameters();
+  std::vector<std::pair<std::byte*, std::span<const std::byte>>> copies;
+  for (const Part& part : parts) {
+    for (const Parameter& each : parameters.all()) {
+      const TensorEntry* const entry = file.find(part.prefix + each.name);
+      if (entry == nullptr || entry->shape != each.shape || entry->dtype != parameters.number()) {
+        refuse(path, "is a checkpoint of another tuning: tensor " +
+                         runtime::quote(part.prefix + each.name) + " is missing or another");
+      }
+      copies.emplace_back((each.*part.numbers).data(), entry->data);
+    }
+  }
+  if (file.tensors().size() != copies.size()) {
+    refuse(path, "is a checkpoint of another tuning: it has more tensors");
+  }
+  for (const auto& [to, from] : copies) std::memcpy(to, from.data(), from.size());
+  trainer.set_steps(steps);
+  std::map<std::string, std::string> notes;
+  for (const auto& [key, value] : file.metadata()) {
+    if (key.starts_with(note_prefix)) notes[key.substr(note_prefix.size())] = value;
+  }
+  return notes;
+}
+
+}  // namespace attn::models

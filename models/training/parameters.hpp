@@ -1,0 +1,99 @@
+#pragma once
+
+#include "attn/tune.hpp"
+#include "models/architecture.hpp"
+#include "models/weights.hpp"
+#include "runtime/dtype.hpp"
+#include "runtime/session.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace attn::models {
+
+/// Numbers that are zero at first and cost no memory before they are written.
+class Numbers {
+ public:
+  Numbers() = default;
+  /// Throws Error(memory).
+  explicit Numbers(std::size_t bytes);
+  [[nodiscard]] std::byte* data() const noexcept { return data_.get(); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  void clear() noexcept;
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const noexcept;
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  std::size_t bytes_ = 0;
+};
+
+/// A tensor that is trained, with Adam's moments of it.
+struct Parameter {
+  std::string name;
+  Dims shape;
+  std::size_t elements = 0;
+  Numbers value, m, v;
+  Numbers gradient;  ///< where gradients are held from batch to update
+};
+
+/// What a tuner trains, and the specs of the model that has it: for LoRA two factors beside each
+/// chosen projection, for full tuning every tensor.
+class Parameters {
+ public:
+  /// Names and sizes, with memory that nothing was written to yet. `number`: F32, or F64 for the
+  /// truth, in which everything then is. Throws Error(usage) naming a target that no projection's
+  /// name ends in; Error(memory).
+  Parameters(std::span<const WeightSpec> model, const TuneOptions& options, bool hold_gradients,
+             runtime::DType number);
+
+  /// Values: copies of the model's weights, or new factors (A uniform in ±1/√in, as PEFT begins;
+  /// B zero).
+  void fill(const Weights& weights);
+
+  /// The model's specs with those of the trained tensors: in their place, or after them.
+  [[nodiscard]] const std::vector<WeightSpec>& specs() const noexcept { return specs_; }
+  [[nodiscard]] std::span<Parameter> all() noexcept { return all_; }
+  [[nodiscard]] std::span<const Parameter> all() const noexcept { return all_; }
+  [[nodiscard]] const Parameter* find(std::string_view name) const noexcept;
+  /// The projections beside which there are factors.
+  [[nodiscard]] const std::vector<std::string>& modules() const noexcept { return modules_; }
+  [[nodiscard]] int adapter() const noexcept { return adapter_; }
+  [[nodiscard]] runtime::DType number() const noexcept { return number_; }
+
+  /// The values, moments and gradients, and the weights that stay, that this graph has.
+  [[nodiscard]] std::vector<runtime::Binding> bindings(const runtime::Graph& graph,
+                                                       const Weights& weights) const;
+
+  /// Is every value a finite number?
+  [[nodiscard]] bool finite() const;
+
+  /// Elements of everything that is trained.
+  [[nodiscard]] std::size_t elements() const;
+
+ private:
+  void add(const WeightSpec& spec);
+  void add_factors(std::span<const WeightSpec> model, const LoraOptions& lora);
+
+  runtime::DType number_;
+  bool hold_;
+  bool lora_;
+  std::uint64_t seed_;
+  int adapter_ = 0;
+  std::vector<WeightSpec> specs_;
+  std::vector<Parameter> all_;
+  std::vector<std::string> modules_;
+  std::vector<std::pair<std::string, Numbers>> expanded_;  // F64 copies of weights that stay
+};
+
+/// The names that the states of a parameter have in a graph.
+[[nodiscard]] std::string gradient_state(const std::string& parameter);
+
+/// Does a module's name end in the target's, as PEFT compares them?
+[[nodiscard]] bool is_target(std::string_view module, std::string_view target);
+
+}  // namespace attn::models

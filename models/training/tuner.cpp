@@ -1,0 +1,99 @@
+#include "attn/tune.hpp"
+#include "models/model_impl.hpp"
+#include "models/source/write_model.hpp"
+#include "models/training/checkpoint.hpp"
+#include "models/training/trainer.hpp"
+#include "runtime/stored.hpp"
+
+namespace attn {
+
+using models::errors_of_ours;
+using models::Trainer;
+
+class Tuner::Impl {
+ public:
+  Impl(const Model::Impl& from, const TuneOptions& options)
+      : model(&from),
+        trainer(
+            {from.architecture, &from.metadata, from.specs, &from.weights, from.session_options},
+            options) {}
+
+  void save_full(const std::filesystem::path& path) const;
+
+  const Model::Impl* model;
+  Trainer trainer;
+};
+
+Tuner::Tuner(Model& model, const TuneOptions& options) {
+  errors_of_ours([&] { impl_ = std::make_unique<Impl>(model.self(), options); });
+}
+
+Tuner::Tuner(Tuner&&) noexcept = default;
+Tuner& Tuner::operator=(Tuner&&) noexcept = default;
+Tuner::~Tuner() = default;
+
+TuneStep Tuner::step(std::span<const TuneExample> examples) {
+  return errors_of_ours([&] { return impl_->trainer.step(examples); });
+}
+
+TuneEvaluation Tuner::evaluate(std::span<const TuneExample> examples) {
+  return errors_of_ours([&] { return impl_->trainer.evaluate(examples); });
+}
+
+std::int64_t Tuner::steps() const { return impl_->trainer.steps(); }
+
+std::int64_t Tuner::trained_parameters() const {
+  return static_cast<std::int64_t>(impl_->trainer.parameters().elements());
+}
+
+const TuneMemory& Tuner::memory() const { return impl_->trainer.memory(); }
+const TuneOptions& Tuner::options() const { return impl_->trainer.options(); }
+
+void Tuner::save_checkpoint(const std::filesystem::path& file,
+                            const std::map<std::string, std::string>& notes) const {
+  errors_of_ours([&] { models::write_checkpoint(file, impl_->trainer, notes); });
+}
+
+std::map<std::string, std::string> Tuner::resume(const std::filesystem::path& file) {
+  return errors_of_ours([&] { return models::read_checkpoint(file, impl_->trainer); });
+}
+
+void Tuner::cancel() noexcept { impl_->trainer.cancel(); }
+
+// Every tensor of the model in the type it came in, where that is a type of numbers, else as F32.
+void Tuner::Impl::save_full(const std::filesystem::path& path) const {
+  std::vector<std::vector<std::byte>> narrowed;
+  std::vector<runtime::TensorEntry> tensors;
+  for (const models::WeightSpec& spec : model->specs) {
+    const models::Parameter& parameter = *trainer.parameters().find(spec.name);
+    std::span<const std::byte> data(parameter.value.data(), parameter.value.bytes());
+    runtime::DType type = runtime::DType::f32;
+    if (spec.dtype == runtime::DType::bf16 || spec.dtype == runtime::DType::f16) {
+      type = spec.dtype;
+      auto& rounded = narrowed.emplace_back(parameter.elements * runtime::dtype_size(type));
+      kernels::quantize(*runtime::weight_type(type),
+                        static_cast<kernels::index_t>(parameter.elements),
+                        reinterpret_cast<const float*>(data.data()), rounded.data());
+      data = rounded;
+    }
+    tensors.push_back({spec.name, type, spec.shape, data});
+  }
+  models::write_model(path, model->metadata, tensors,
+                      model->tokenizer ? &model->tokenizer->spec() : nullptr);
+}
+
+void Tuner::save(const std::filesystem::path& path) const {
+  errors_of_ours([&] {
+    if (!impl_->trainer.parameters().finite()) {
+      throw Error(ErrorKind::numerical,
+                  "tuning: weights are no longer finite; " + path.string() + " was not written");
+    }
+    if (impl_->trainer.options().method == TuneMethod::full) {
+      impl_->save_full(path);
+    } else {
+      throw Error(ErrorKind::usage, "not yet");
+    }
+  });
+}
+
+}  // namespace attn

@@ -1,0 +1,193 @@
+// Training a small llama, held against PyTorch's AdamW in float64: every step's loss, the first
+// gradients; and what must not change the bits.
+
+#include "models/training/trainer.hpp"
+
+#include "attn/error.hpp"
+#include "kernels/isa.hpp"
+#include "models/source/source.hpp"
+#include "support/files.hpp"
+#include "support/models.hpp"
+#include "support/references.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace attn;
+using namespace attn::models;
+using attn::runtime::DType;
+using test::data_json;
+using test::data_path;
+
+namespace {
+
+struct TinyLlama {
+  Source source = open_source(data_path("tiny-llama"), false);
+  const Architecture& kind = find_architecture(source.metadata.text("attn.architecture"), true);
+  std::vector<WeightSpec> specs = specs_of();
+  Weights weights = Weights::from_source(source, specs);
+  std::unique_ptr<kernels::Workers> workers;
+
+  [[nodiscard]] std::vector<WeightSpec> specs_of() const {
+    Shapes shapes;
+    for (const runtime::TensorEntry& entry : source.tensors) shapes[entry.name] = entry.shape;
+    return kind.weights(source.metadata, shapes);
+  }
+
+  TrainedModel at(kernels::Isa isa, int threads = 2) {
+    workers = kernels::make_workers(threads);
+    runtime::SessionOptions session;
+    session.isa = isa;
+    session.workers = workers.get();
+    return {&kind, &source.metadata, specs, &weights, session};
+  }
+};
+
+const test::Json& reference() {
+  static const test::Json json = data_json("tiny-llama/training.json");
+  return json;
+}
+
+std::vector<TuneExample> batch() {
+  std::vector<TuneExample> examples;
+  for (const test::Json& row : reference()["batch"]) {
+    examples.push_back({.tokens = row.get<std::vector<std::int32_t>>()});
+  }
+  return examples;
+}
+
+TuneOptions options_for(const char* method) {
+  const test::Json& expected = reference()[method];
+  TuneOptions options;
+  options.method = method == std::string("full") ? TuneMethod::full : TuneMethod::lora;
+  options.context = 20;
+  options.batch_size = 3;
+  options.learning_rate = expected["lr"];
+  options.weight_decay = expected["weight_decay"];
+  if (options.method == TuneMethod::lora) options.lora.start = data_path("tiny-llama/lora");
+  return options;
+}
+
+std::vector<double> numbers(std::span<const std::byte> bytes, DType type) {
+  std::vector<double> all;
+  const std::size_t size = runtime::dtype_size(type);
+  for (std::size_t at = 0; at < bytes.size(); at += size) {
+    if (type == DType::f64) {
+      double x = 0;
+      std::memcpy(&x, bytes.data() + at, size);
+      all.push_back(x);
+    } else {
+      float x = 0;
+      std::memcpy(&x, bytes.data() + at, size);
+      all.push_back(static_cast<double>(x));
+    }
+  }
+  return all;
+}
+
+// "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight" as ours.
+std::string our_name(std::string name) {
+  const std::string front = "base_model.model.";
+  if (!name.starts_with(front)) return name;
+  name = name.substr(front.size());
+  return name.substr(0, name.find(".default.")) + ".0";
+}
+
+void check_first_gradients(const char* method, DType type, kernels::Isa isa, double bound) {
+  TinyLlama model;
+  TuneOptions options = options_for(method);
+  options.clip = 1e9;  // holds gradients, and changes none
+  Trainer trainer(model.at(isa), options, type);
+  const double loss = trainer.step(batch()).loss;
+  CHECK(std::abs(loss - reference()[method]["losses"][0].get<double>()) < 1e-4);
+  for (const auto& [name, expected] : reference()[method]["first_gradients"].items()) {
+    INFO(name);
+    const auto found = numbers(trainer.gradient(our_name(name)), type);
+    double square = 0;
+    for (const double x : found) square += x * x;
+    const double norm = expected["norm"];
+    CHECK(std::abs(std::sqrt(square) - norm) <= bound * norm);
+    for (std::size_t i = 0; i < expected["first"].size(); ++i) {
+      CHECK(std::abs(found[i] - expected["first"][i].get<double>()) <= bound * norm);
+    }
+  }
+}
+
+void check_losses(TuneOptions options, const char* method, DType type, kernels::Isa isa,
+                  double bound) {
+  TinyLlama model;
+  Trainer trainer(model.at(isa), options, type);
+  const std::vector<TuneExample> examples = batch();
+  for (const test::Json& expected : reference()[method]["losses"]) {
+    const double loss = trainer.step(examples).loss;
+    INFO("step " << trainer.steps() << " " << loss << " " << expected.get<double>());
+    CHECK(std::abs(loss - expected.get<double>()) <= bound);
+  }
+}
+
+std::vector<std::byte> trained(TuneOptions options, int threads, int steps = 3) {
+  TinyLlama model;
+  Trainer trainer(model.at(kernels::supported_isas().back(), threads), options);
+  const std::vector<TuneExample> examples = batch();
+  for (int i = 0; i < steps; ++i) (void)trainer.step(examples);
+  std::vector<std::byte> all;
+  for (const Parameter& each : trainer.parameters().all()) {
+    all.insert(all.end(), each.value.data(), each.value.data() + each.value.bytes());
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("first gradients are PyTorch's") {
+  for (const char* method : {"full", "lora"}) {
+    INFO(method);
+    check_first_gradients(method, DType::f64, kernels::Isa::scalar, 1e-7);
+    for (const kernels::Isa isa : kernels::supported_isas()) {
+      INFO(kernels::isa_name(isa));
+      check_first_gradients(method, DType::f32, isa, 1e-4);
+    }
+  }
+}
+
+TEST_CASE("ten steps of AdamW have PyTorch's losses") {
+  for (const char* method : {"full", "lora"}) {
+    INFO(method);
+    check_losses(options_for(method), method, DType::f64, kernels::Isa::scalar, 1e-8);
+    for (const kernels::Isa isa : kernels::supported_isas()) {
+      INFO(kernels::isa_name(isa));
+      check_losses(options_for(method), method, DType::f32, isa, 1e-4);
+    }
+  }
+}
+
+TEST_CASE("held gradients, batches that add up and recomputed activations train alike") {
+  for (const char* method : {"full", "lora"}) {
+    INFO(method);
+    TuneOptions options = options_for(method);
+    SECTION("held") { options.clip = 1e9; }
+    SECTION("accumulated") {
+      options.batch_size = 1;
+      options.accumulate = 3;
+    }
+    SECTION("recomputed") { options.checkpoint_activations = true; }
+    check_losses(options, method, DType::f64, kernels::Isa::scalar, 1e-8);
+    check_losses(options, method, DType::f32, kernels::supported_isas().back(), 1e-4);
+  }
+}
+
+TEST_CASE("the bits of training depend neither on threads nor on recomputing") {
+  for (const char* method : {"full", "lora"}) {
+    INFO(method);
+    TuneOptions options = options_for(method);
+    options.precision = Precision::f32;
+    const std::vector<std::byte> one = trained(options, 1);
+    CHECK(trained(options, 2) == one);
+    CHECK(trained(options, 3) == one);
+    options.checkpoint_activations = true;
+    CHECK(trained(options, 2) == one);
+  }
+}
