@@ -89,6 +89,11 @@ void affine(Isa isa, Workers& workers, index_t n, T scale, T shift, const T* x, 
 }
 
 template <class T>
+void fill_zeros(Workers& workers, index_t n, T* y) {
+  for_chunks(workers, n, [&](index_t at, index_t count) { std::fill_n(y + at, count, T{0}); });
+}
+
+template <class T>
 void accumulate(Isa isa, Workers& workers, index_t n, T scale, const T* x, T* y) {
   Accumulate<T> run = scalar::accumulate<T>;
   if constexpr (std::is_same_v<T, float>) {
@@ -109,6 +114,8 @@ template void gated_silu(Isa, Workers&, index_t, const float*, const float*, flo
 template void gated_silu(Isa, Workers&, index_t, const double*, const double*, double*);
 template void affine(Isa, Workers&, index_t, float, float, const float*, float*);
 template void affine(Isa, Workers&, index_t, double, double, const double*, double*);
+template void fill_zeros(Workers&, index_t, float*);
+template void fill_zeros(Workers&, index_t, double*);
 template void accumulate(Isa, Workers&, index_t, float, const float*, float*);
 template void accumulate(Isa, Workers&, index_t, double, const double*, double*);
 

@@ -41,6 +41,10 @@ void gated_silu(Isa isa, Workers& workers, index_t n, const T* gate, const T* up
 template <class T>
 void affine(Isa isa, Workers& workers, index_t n, T scale, T shift, const T* x, T* y);
 
+/// y[i] = 0.
+template <class T>
+void fill_zeros(Workers& workers, index_t n, T* y);
+
 /// y[i] += scale · x[i].
 template <class T>
 void accumulate(Isa isa, Workers& workers, index_t n, T scale, const T* x, T* y);

@@ -7,6 +7,7 @@
 namespace attn::runtime {
 
 extern const OpDef matmul_op;
+extern const OpDef head_loss_op;
 extern const OpDef softmax_op, softmax_backward_op;
 extern const OpDef attention_op, attention_backward_op, attention_runs_op;
 extern const OpDef layer_norm_op, layer_norm_backward_op;

@@ -1,4 +1,5 @@
 #include "attn/error.hpp"
+#include "kernels/elementwise/elementwise.hpp"
 #include "kernels/embedding/embedding.hpp"
 #include "kernels/tiles/tiles.hpp"
 #include "runtime/op.hpp"
@@ -137,7 +138,7 @@ class ScatterAddKernel final : public Kernel {
   // the gather itself need not be part of the session, so the ids are checked here as well
   void run(kernels::Workers& workers) override {
     check_ids(count_, ids_, rows_);
-    std::fill(dtable_, dtable_ + elements_, T{0});
+    kernels::fill_zeros(workers, elements_, dtable_);
     kernels::scatter_add_rows(isa_, workers, count_, cols_, dy_, ids_, dtable_);
   }
 

@@ -7,6 +7,7 @@ namespace attn::runtime {
 
 std::span<const OpDef* const> all_ops() noexcept {
   static constexpr std::array table{&matmul_op,
+                                    &head_loss_op,
                                     &softmax_op,
                                     &softmax_backward_op,
                                     &attention_op,

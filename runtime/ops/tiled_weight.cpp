@@ -10,6 +10,8 @@ namespace {
 
 // What stands for tiles among the orders that weights are packed in.
 constexpr char tiles_kind = 0;
+// And for rows out of tiles.
+constexpr char rows_kind = 0;
 
 // Bytes of rows after which they may leave memory: far more than a call to the system costs.
 constexpr kernels::index_t slice = kernels::index_t{2} << 20;
@@ -57,6 +59,31 @@ void TiledWeight::ensure(kernels::Workers& workers) const {
       pack_->release(static_cast<std::size_t>(from * rows_of_band),
                      static_cast<std::size_t>((from + count) * rows_of_band));
     }
+  });
+}
+
+void RowsOfWeight::prepare(Packs& packs, const TensorView& w, WeightLayout layout) {
+  n_ = w.dim(-2);
+  k_ = w.dim(-1);
+  data_ = rows_ = w.data;
+  type_ = *weight_type(w.dtype);
+  pack_ = nullptr;
+  if (layout == WeightLayout::rows) return;
+  pack_ =
+      &packs.find(data_, &rows_kind, static_cast<std::size_t>(kernels::row_bytes(type_, n_ * k_)));
+  rows_ = pack_->data();
+}
+
+void RowsOfWeight::ensure(kernels::Workers& workers) const {
+  if (pack_ == nullptr) return;
+  pack_->ensure([&](std::byte* to) {
+    using kernels::index_t, kernels::tile_rows;
+    const index_t row = kernels::row_bytes(type_, k_);
+    kernels::parallel_for(workers, kernels::ceil_div(n_, tile_rows), [&](index_t band, int) {
+      for (index_t r = band * tile_rows; r < std::min(n_, (band + 1) * tile_rows); ++r) {
+        kernels::read_tiles(type_, k_, data_, r, to + r * row);
+      }
+    });
   });
 }
 

@@ -28,4 +28,22 @@ class TiledWeight {
   kernels::StoredWeights stored_;
 };
 
+/// A stored weight W [n, k] in rows: those it stands in, or made of its tiles when they are first
+/// needed.
+class RowsOfWeight {
+ public:
+  /// As TiledWeight::prepare().
+  void prepare(Packs& packs, const TensorView& w, WeightLayout layout);
+
+  /// The rows are there after ensure().
+  [[nodiscard]] const void* data() const noexcept { return rows_; }
+  void ensure(kernels::Workers& workers) const;
+
+ private:
+  Packs::Pack* pack_ = nullptr;  // null: the weight's own bytes are rows
+  const void *data_ = nullptr, *rows_ = nullptr;
+  kernels::index_t n_ = 0, k_ = 0;
+  kernels::WeightType type_ = kernels::WeightType::f32;
+};
+
 }  // namespace attn::runtime
