@@ -3,12 +3,9 @@
 
 #include "models/training/trainer.hpp"
 
-#include "attn/error.hpp"
-#include "kernels/isa.hpp"
-#include "models/source/source.hpp"
+#include "models/training/tiny.hpp"
 #include "support/files.hpp"
 #include "support/models.hpp"
-#include "support/references.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -21,30 +18,9 @@ using namespace attn::models;
 using attn::runtime::DType;
 using test::data_json;
 using test::data_path;
+using test::TinyModel;
 
 namespace {
-
-struct TinyLlama {
-  Source source = open_source(data_path("tiny-llama"), false);
-  const Architecture& kind = find_architecture(source.metadata.text("attn.architecture"), true);
-  std::vector<WeightSpec> specs = specs_of();
-  Weights weights = Weights::from_source(source, specs);
-  std::unique_ptr<kernels::Workers> workers;
-
-  [[nodiscard]] std::vector<WeightSpec> specs_of() const {
-    Shapes shapes;
-    for (const runtime::TensorEntry& entry : source.tensors) shapes[entry.name] = entry.shape;
-    return kind.weights(source.metadata, shapes);
-  }
-
-  TrainedModel at(kernels::Isa isa, int threads = 2) {
-    workers = kernels::make_workers(threads);
-    runtime::SessionOptions session;
-    session.isa = isa;
-    session.workers = workers.get();
-    return {&kind, &source.metadata, specs, &weights, session};
-  }
-};
 
 const test::Json& reference() {
   static const test::Json json = data_json("tiny-llama/training.json");
@@ -97,7 +73,7 @@ std::string our_name(std::string name) {
 }
 
 void check_first_gradients(const char* method, DType type, kernels::Isa isa, double bound) {
-  TinyLlama model;
+  TinyModel model("tiny-llama");
   TuneOptions options = options_for(method);
   options.clip = 1e9;  // holds gradients, and changes none
   Trainer trainer(model.at(isa), options, type);
@@ -118,7 +94,7 @@ void check_first_gradients(const char* method, DType type, kernels::Isa isa, dou
 
 void check_losses(TuneOptions options, const char* method, DType type, kernels::Isa isa,
                   double bound) {
-  TinyLlama model;
+  TinyModel model("tiny-llama");
   Trainer trainer(model.at(isa), options, type);
   const std::vector<TuneExample> examples = batch();
   for (const test::Json& expected : reference()[method]["losses"]) {
@@ -129,7 +105,7 @@ void check_losses(TuneOptions options, const char* method, DType type, kernels::
 }
 
 std::vector<std::byte> trained(TuneOptions options, int threads, int steps = 3) {
-  TinyLlama model;
+  TinyModel model("tiny-llama");
   Trainer trainer(model.at(kernels::supported_isas().back(), threads), options);
   const std::vector<TuneExample> examples = batch();
   for (int i = 0; i < steps; ++i) (void)trainer.step(examples);
