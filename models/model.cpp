@@ -1,3 +1,4 @@
+#include "models/lora/apply.hpp"
 #include "models/model_impl.hpp"
 #include "models/size_loss_task.hpp"
 #include "models/source/source.hpp"
@@ -38,7 +39,7 @@ Model::Impl& Model::self() const {
 
 std::unique_ptr<Model::Impl> Model::Impl::of(models::Source source, const Options& options,
                                              kernels::IsaChoice choice) {
-  return naming(source.name, [&] {
+  std::unique_ptr<Impl> impl = naming(source.name, [&] {
     const Architecture& kind =
         models::find_architecture(source.metadata.text("attn.architecture"), true);
     models::Shapes shapes;
@@ -54,11 +55,16 @@ std::unique_ptr<Model::Impl> Model::Impl::of(models::Source source, const Option
     if (source.tokenizer) {
       tokenizer = std::make_shared<models::Tokenizer>(std::move(*source.tokenizer), "tokenizer");
     }
-    auto impl = std::make_unique<Impl>(kind, std::move(source.metadata), std::move(specs),
+    auto made = std::make_unique<Impl>(kind, std::move(source.metadata), std::move(specs),
                                        std::move(weights), options, std::move(choice));
-    impl->take_text(std::move(tokenizer));
-    return impl;
+    made->take_text(std::move(tokenizer));
+    return made;
   });
+  for (models::LoadedAdapter& adapter :
+       models::load_adapters(options.adapters, *impl->architecture, impl->metadata, impl->specs)) {
+    models::add_adapter(std::move(adapter), impl->specs, impl->weights);
+  }
+  return impl;
 }
 
 namespace {
@@ -102,6 +108,9 @@ Model Model::create(std::string_view architecture,
     if (kind.create == nullptr) {
       throw Error(ErrorKind::usage,
                   "a " + std::string(kind.name) + " model is opened, not created");
+    }
+    if (!options.adapters.empty()) {
+      throw Error(ErrorKind::usage, "adapters are for models that are opened, not created");
     }
     models::Created created = created_by(kind, Metadata::parameters(parameters));
     Weights weights = Weights::random(created.weights, seed);
@@ -214,6 +223,11 @@ void Model::save(const std::filesystem::path& path) const {
   errors_of_ours([&] {
     std::vector<runtime::TensorEntry> tensors;
     for (const WeightSpec& spec : impl.specs) {
+      if (spec.lora) {
+        throw Error(
+            ErrorKind::usage,
+            "a model is not saved with adapters beside it: attn-convert --lora merges them");
+      }
       const Weights::Tensor& tensor = impl.weights.all().find(spec.name)->second;
       const auto* const data = static_cast<const std::byte*>(tensor.data);
       tensors.push_back(

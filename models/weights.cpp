@@ -139,6 +139,13 @@ Weights Weights::random(std::span<const WeightSpec> specs, std::uint64_t seed) {
   return weights;
 }
 
+void Weights::add(const std::string& name, Dims shape, std::vector<float> values) {
+  Tensor& tensor = tensors_[name];
+  tensor.shape = std::move(shape);
+  tensor.own = std::move(values);
+  tensor.data = tensor.own.data();
+}
+
 Weights Weights::writable_copy() const {
   Weights copy;
   for (const auto& [name, tensor] : tensors_) {

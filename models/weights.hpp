@@ -40,6 +40,10 @@ class Weights {
   /// New tensors, random by the seed in the order of the specs.
   static Weights random(std::span<const WeightSpec> specs, std::uint64_t seed);
 
+  /// Adds an F32 tensor with memory of its own; `values` are as many as the shape says. There is
+  /// none of that name yet.
+  void add(const std::string& name, Dims shape, std::vector<float> values);
+
   /// A copy in memory of its own, which training may write.
   [[nodiscard]] Weights writable_copy() const;
 

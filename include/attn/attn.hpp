@@ -143,8 +143,8 @@ class Model {
  public:
   /// Opens a model: a model.bin (docs/model-format.md), a GGUF file, or a folder in the Hugging
   /// Face layout, told apart by content. Weights are mapped, not copied. Throws Error(io) if a file
-  /// cannot be read, Error(invalid) if it is not a model this library runs, Error(usage) for
-  /// options.
+  /// cannot be read, Error(invalid) if it is not a model this library runs or an adapter does not
+  /// fit it, Error(usage) for options.
   [[nodiscard]] static Model open(const std::filesystem::path& path, const Options& options = {});
 
   /// The same from memory, which outlives the model; `name` stands in messages.
@@ -234,7 +234,7 @@ class Model {
   TrainResult train(const SizeLossTask& task, const TrainOptions& options = {});
 
   /// Writes a model.bin, atomically: the file is the old one or the new one, never a part. Throws
-  /// Error(io).
+  /// Error(io), Error(usage) for a model with adapters, which convert() merges.
   void save(const std::filesystem::path& path) const;
 
   [[nodiscard]] ModelInfo info() const;
