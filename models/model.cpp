@@ -58,6 +58,7 @@ std::unique_ptr<Model::Impl> Model::Impl::of(models::Source source, const Option
     auto made = std::make_unique<Impl>(kind, std::move(source.metadata), std::move(specs),
                                        std::move(weights), options, std::move(choice));
     made->take_text(std::move(tokenizer));
+    made->opened_from = source.name;
     return made;
   });
   for (models::LoadedAdapter& adapter :

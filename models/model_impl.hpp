@@ -83,6 +83,7 @@ class Model::Impl {
 
   const models::Architecture* architecture;
   std::string name;
+  std::string opened_from;  // path or name of its source; empty for a new model
   models::Metadata metadata;
   std::vector<models::WeightSpec> specs;
   models::Weights weights;

@@ -2,8 +2,6 @@
 
 #include "attn/error.hpp"
 #include "models/lora/adapted.hpp"
-#include "models/random.hpp"
-#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -28,39 +26,17 @@ void Numbers::Free::operator()(std::byte* p) const noexcept { std::free(p); }
 
 std::string gradient_state(const std::string& parameter) { return parameter + ".gradient"; }
 
-bool is_target(std::string_view module, std::string_view target) {
-  if (module == target) return true;
-  return module.size() > target.size() && module.ends_with(target) &&
-         module[module.size() - target.size() - 1] == '.';
-}
-
 namespace {
-
-constexpr std::string_view weight_suffix = ".weight";
-
-// A projection inside a layer: what an adapter may stand beside.
-bool adaptable(const WeightSpec& spec) {
-  return !spec.lora && spec.shape.size() == 2 && spec.storage == Storage::stored &&
-         spec.name.ends_with(weight_suffix) &&
-         (spec.name.find(".layers.") != std::string::npos ||
-          spec.name.find(".layer.") != std::string::npos);
-}
-
-std::string module_of(const WeightSpec& spec) {
-  return spec.name.substr(0, spec.name.size() - weight_suffix.size());
-}
-
-// The projections of attention by the names that decoders and encoders have for them.
-const std::vector<std::string>& usual_targets() {
-  static const std::vector<std::string> names{
-      "q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "attention.output.dense"};
-  return names;
-}
 
 std::size_t elements_of(const Dims& shape) {
   std::size_t elements = 1;
   for (const std::int64_t dim : shape) elements *= static_cast<std::size_t>(dim);
   return elements;
+}
+
+bool has_factor(std::span<const WeightSpec> specs, const std::string& name) {
+  return std::any_of(specs.begin(), specs.end(),
+                     [&](const WeightSpec& spec) { return spec.name == name; });
 }
 
 template <class T>
@@ -77,24 +53,21 @@ bool all_finite(const Parameter& parameter) {
 
 }  // namespace
 
-Parameters::Parameters(std::span<const WeightSpec> model, const TuneOptions& options,
-                       bool hold_gradients, DType number)
-    : number_(number),
-      hold_(hold_gradients),
-      lora_(options.method == TuneMethod::lora),
-      seed_(options.seed) {
+Parameters::Parameters(std::span<const WeightSpec> model, std::optional<AdapterFile> adapter,
+                       double dropout, std::uint64_t seed, bool hold_gradients, DType number)
+    : number_(number), hold_(hold_gradients), adapter_(std::move(adapter)) {
   for (const WeightSpec& spec : model) {
     WeightSpec own = spec;
-    if (!lora_ || number == DType::f64) {
+    if (!adapter_ || number == DType::f64) {
       own.dtype = number;
       own.layout = runtime::WeightLayout::rows;
       own.storage = Storage::f32;
     }
     specs_.push_back(own);
-    if (!lora_) add(own);
+    if (!adapter_) add(own);
   }
-  if (!lora_) return;
-  add_factors(model, options.lora);
+  if (!adapter_) return;
+  add_factors(dropout, seed);
   if (number != DType::f64) return;
   for (const WeightSpec& spec : model) {
     expanded_.emplace_back(spec.name, Numbers(elements_of(spec.shape) * sizeof(double)));
@@ -113,48 +86,23 @@ void Parameters::add(const WeightSpec& spec) {
   if (hold_) parameter.gradient = Numbers(bytes);
 }
 
-void Parameters::add_factors(std::span<const WeightSpec> model, const LoraOptions& lora) {
-  const bool usual = lora.targets.empty();
-  std::vector<bool> found(lora.targets.size());
-  for (const WeightSpec& spec : model) {
-    if (spec.lora && spec.name.find(".lora_A.") != std::string::npos) {
-      const std::string number = spec.name.substr(spec.name.rfind('.') + 1);
-      adapter_ = std::max(adapter_, std::stoi(number) + 1);
-    }
-  }
-  for (const WeightSpec& spec : model) {
-    if (!adaptable(spec)) continue;
-    const std::string module = module_of(spec);
-    const std::vector<std::string>& targets = usual ? usual_targets() : lora.targets;
-    bool chosen = false;
-    for (std::size_t t = 0; t < targets.size(); ++t) {
-      if (!is_target(module, targets[t])) continue;
-      chosen = true;
-      if (!usual) found[t] = true;
-    }
-    if (!chosen) continue;
-    modules_.push_back(module);
+void Parameters::add_factors(double dropout, std::uint64_t seed) {
+  constexpr std::uint64_t apart = 0x9E3779B97F4A7C15;  // 2⁶⁴ / the golden ratio: no two seeds meet
+  for (const AdapterModule& module : adapter_->modules) {
+    int place = 0;  // behind the factors of the model's own adapters
+    while (has_factor(specs_, lora_a(module.name, place))) ++place;
     WeightSpec factor;
-    factor.storage = Storage::f32;
     factor.dtype = number_;
-    factor.lora = LoraFactor{lora.alpha / lora.rank, lora.dropout,
-                             seed_ * 0x9E3779B97F4A7C15U + modules_.size()};
-    factor.name = lora_a(module, adapter_);
-    factor.shape = {lora.rank, spec.shape[1]};
+    seed += apart;
+    factor.lora = LoraFactor{adapter_->scale(module), dropout, seed};
+    factor.name = lora_a(module.name, place);
+    factor.shape = {module.rank, module.in};
     specs_.push_back(factor);
     add(factor);
-    factor.name = lora_b(module, adapter_);
-    factor.shape = {spec.shape[0], lora.rank};
+    factor.name = lora_b(module.name, place);
+    factor.shape = {module.out, module.rank};
     specs_.push_back(factor);
     add(factor);
-  }
-  for (std::size_t t = 0; t < found.size(); ++t) {
-    if (found[t]) continue;
-    throw Error(ErrorKind::usage,
-                "targets: no projection's name ends in " + runtime::quote(lora.targets[t]));
-  }
-  if (modules_.empty()) {
-    throw Error(ErrorKind::usage, "targets: this model has no projections that they name");
   }
 }
 
@@ -166,19 +114,31 @@ void Parameters::fill(const Weights& weights) {
       copy_numbers<float>(from, to);
     }
   };
-  if (!lora_) {
+  if (!adapter_) {
     for (Parameter& each : all_) put(weights.expanded(each.name), each.value.data());
     return;
   }
-  Random random(seed_);
-  for (Parameter& each : all_) {
-    if (each.name.find(".lora_A.") == std::string::npos) continue;
-    const double bound = 1 / std::sqrt(static_cast<double>(each.shape[1]));
-    std::vector<float> numbers(each.elements);
-    for (float& x : numbers) x = static_cast<float>(random.uniform(-bound, bound));
-    put(numbers, each.value.data());
+  for (std::size_t i = 0; i < adapter_->modules.size(); ++i) {
+    put(adapter_->modules[i].a, all_[2 * i].value.data());
+    put(adapter_->modules[i].b, all_[2 * i + 1].value.data());
   }
   for (auto& [name, wide] : expanded_) copy_numbers<double>(weights.expanded(name), wide.data());
+}
+
+AdapterFile Parameters::adapter() const {
+  AdapterFile now = *adapter_;
+  const auto take = [&](std::vector<float>& to, const Parameter& from) {
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      to[i] = number_ == DType::f64
+                  ? static_cast<float>(reinterpret_cast<const double*>(from.value.data())[i])
+                  : reinterpret_cast<const float*>(from.value.data())[i];
+    }
+  };
+  for (std::size_t i = 0; i < now.modules.size(); ++i) {
+    take(now.modules[i].a, all_[2 * i]);
+    take(now.modules[i].b, all_[2 * i + 1]);
+  }
+  return now;
 }
 
 const Parameter* Parameters::find(std::string_view name) const noexcept {
@@ -201,7 +161,7 @@ std::vector<runtime::Binding> Parameters::bindings(const runtime::Graph& graph,
     if (hold_) bind(Role::state, gradient_state(each.name), each.gradient.data());
   }
   for (const auto& [name, numbers] : expanded_) bind(Role::weight, name, numbers.data());
-  if (lora_ && number_ != DType::f64) {
+  if (adapter_ && number_ != DType::f64) {
     for (const runtime::Binding& binding : weights.bindings(graph)) bindings.push_back(binding);
   }
   return bindings;

@@ -1,15 +1,19 @@
 #pragma once
 
-#include "attn/tune.hpp"
 #include "models/architecture.hpp"
+#include "models/lora/adapter_files.hpp"
 #include "models/weights.hpp"
 #include "runtime/dtype.hpp"
 #include "runtime/session.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace attn::models {
@@ -45,24 +49,23 @@ struct Parameter {
 /// chosen projection, for full tuning every tensor.
 class Parameters {
  public:
-  /// Names and sizes, with memory that nothing was written to yet. `number`: F32, or F64 for the
-  /// truth, in which everything then is. Throws Error(usage) naming a target that no projection's
-  /// name ends in; Error(memory).
-  Parameters(std::span<const WeightSpec> model, const TuneOptions& options, bool hold_gradients,
-             runtime::DType number);
+  /// Names and sizes, with memory that nothing was written to yet. adapter: in the model's order of
+  /// rows; none: every weight is trained. dropout: while training, by the seed. number: F32, or F64
+  /// for the truth, in which everything then is. Throws Error(memory).
+  Parameters(std::span<const WeightSpec> model, std::optional<AdapterFile> adapter, double dropout,
+             std::uint64_t seed, bool hold_gradients, runtime::DType number);
 
-  /// Values: copies of the model's weights, or new factors (A uniform in ±1/√in, as PEFT begins;
-  /// B zero).
+  /// Values: those of the adapter, or copies of the model's weights.
   void fill(const Weights& weights);
+
+  /// The adapter with its present values. There has to be one.
+  [[nodiscard]] AdapterFile adapter() const;
 
   /// The model's specs with those of the trained tensors: in their place, or after them.
   [[nodiscard]] const std::vector<WeightSpec>& specs() const noexcept { return specs_; }
   [[nodiscard]] std::span<Parameter> all() noexcept { return all_; }
   [[nodiscard]] std::span<const Parameter> all() const noexcept { return all_; }
   [[nodiscard]] const Parameter* find(std::string_view name) const noexcept;
-  /// The projections beside which there are factors.
-  [[nodiscard]] const std::vector<std::string>& modules() const noexcept { return modules_; }
-  [[nodiscard]] int adapter() const noexcept { return adapter_; }
   [[nodiscard]] runtime::DType number() const noexcept { return number_; }
 
   /// The values, moments and gradients, and the weights that stay, that this graph has.
@@ -77,23 +80,17 @@ class Parameters {
 
  private:
   void add(const WeightSpec& spec);
-  void add_factors(std::span<const WeightSpec> model, const LoraOptions& lora);
+  void add_factors(double dropout, std::uint64_t seed);
 
   runtime::DType number_;
   bool hold_;
-  bool lora_;
-  std::uint64_t seed_;
-  int adapter_ = 0;
+  std::optional<AdapterFile> adapter_;  // as it began
   std::vector<WeightSpec> specs_;
-  std::vector<Parameter> all_;
-  std::vector<std::string> modules_;
+  std::vector<Parameter> all_;  // of an adapter: A and B of its modules in turn
   std::vector<std::pair<std::string, Numbers>> expanded_;  // F64 copies of weights that stay
 };
 
 /// The names that the states of a parameter have in a graph.
 [[nodiscard]] std::string gradient_state(const std::string& parameter);
-
-/// Does a module's name end in the target's, as PEFT compares them?
-[[nodiscard]] bool is_target(std::string_view module, std::string_view target);
 
 }  // namespace attn::models

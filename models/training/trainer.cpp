@@ -1,7 +1,9 @@
 #include "models/training/trainer.hpp"
 
 #include "attn/error.hpp"
+#include "models/lora/apply.hpp"
 #include "models/training/correlation.hpp"
+#include "models/training/new_adapter.hpp"
 #include "models/transformer_config.hpp"
 #include "runtime/autodiff.hpp"
 #include "runtime/ops.hpp"
@@ -57,7 +59,8 @@ Trainer::Trainer(TrainedModel model, TuneOptions options, DType number)
   // an update inside the way back has seen one batch, and no other gradient
   holds_ = options_.clip > 0 || options_.accumulate > 1 || (attends && options_.batch_size > 1);
   take_limits();
-  parameters_ = std::make_unique<Parameters>(model_.specs, options_, holds_, number);
+  parameters_ = std::make_unique<Parameters>(model_.specs, first_adapter(), options_.lora.dropout,
+                                             options_.seed, holds_, number);
   build_training();
   if (holds_) build_update();
   plan_memory();
@@ -88,6 +91,20 @@ void Trainer::check_options() const {
           "alpha: " + text(o.lora.alpha) + " is not a number above 0");
   require(o.lora.dropout >= 0 && o.lora.dropout < 1,
           "dropout: " + text(o.lora.dropout) + " is not in [0, 1)");
+}
+
+// What is trained where not all weights are: nothing for full tuning.
+std::optional<AdapterFile> Trainer::first_adapter() {
+  if (options_.method == TuneMethod::full) return std::nullopt;
+  LoraOptions& lora = options_.lora;
+  if (lora.start.empty()) return new_adapter(model_.specs, lora, options_.seed);
+  const Adapter start{lora.start};
+  AdapterFile adapter =
+      load_adapters({&start, 1}, *model_.kind, *model_.metadata, model_.specs).front().file;
+  lora.rank = adapter.rank;
+  lora.alpha = adapter.alpha;
+  lora.targets = adapter.targets;
+  return adapter;
 }
 
 // What the model allows, and which of its layers and heads are meant.

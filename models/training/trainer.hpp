@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -59,6 +60,7 @@ class Trainer {
 
   void check_options() const;
   void take_limits();
+  [[nodiscard]] std::optional<AdapterFile> first_adapter();
   void check(std::span<const TuneExample> examples, std::size_t most) const;
   void build_training();
   void build_update();

@@ -1,4 +1,5 @@
 #include "attn/tune.hpp"
+#include "models/lora/rope_rows.hpp"
 #include "models/model_impl.hpp"
 #include "models/source/write_model.hpp"
 #include "models/training/checkpoint.hpp"
@@ -91,7 +92,10 @@ void Tuner::save(const std::filesystem::path& path) const {
     if (impl_->trainer.options().method == TuneMethod::full) {
       impl_->save_full(path);
     } else {
-      throw Error(ErrorKind::usage, "not yet");
+      models::AdapterFile adapter = impl_->trainer.parameters().adapter();
+      models::to_file_order(adapter, impl_->model->metadata, impl_->model->specs);
+      adapter.base = std::filesystem::path(impl_->model->opened_from).filename().string();
+      models::write_adapter(path, adapter);
     }
   });
 }
