@@ -106,6 +106,29 @@ void attention_in_windows(Isa isa, Workers& workers, const AttentionArgs<T>& a) 
   });
 }
 
+// Lets a tensor begin at that row of that head.
+template <class View>
+void move_to(View& view, index_t head, index_t row) {
+  view.data += head * view.head_stride + row * view.row_stride;
+}
+
+template <class T>
+AttendBackward<T> attend_backward_at(Isa isa) {
+  AttendBackward<T> backward = scalar::attend_backward<T>;
+  if constexpr (std::is_same_v<T, float>) {
+    backward = at_level<AttendBackward<float>>(isa, backward, avx2::attend_backward,
+                                               avx512::attend_backward);
+  }
+  return backward;
+}
+
+// Bytes of a worker's scratch on the way back.
+template <class T>
+index_t backward_share(const AttentionArgs<T>& f, index_t q_len) {
+  return attend_backward_scratch(f.heads / f.kv_heads, q_len, f.head_dim, f.value_dim) *
+         static_cast<index_t>(sizeof(T));
+}
+
 }  // namespace
 
 std::size_t attention_scratch_bytes(Isa isa, int workers, index_t batch, index_t heads,
@@ -166,10 +189,11 @@ void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args
     one.heads = own;
     one.kv_heads = 1;
     one.q_len = one.kv_len = length;
-    one.q.data += head * args.q.head_stride + first * args.q.row_stride;
-    one.k.data += head / group * args.k.head_stride + first * args.k.row_stride;
-    one.v.data += head / group * args.v.head_stride + first * args.v.row_stride;
-    one.out.data += head * args.out.head_stride + first * args.out.row_stride;
+    move_to(one.q, head, first);
+    move_to(one.k, head / group, first);
+    move_to(one.v, head / group, first);
+    move_to(one.out, head, first);
+    if (args.log_sum_exp != nullptr) one.log_sum_exp += first * args.heads + head * length;
     if (length <= attention_few_queries) return few(one, 0, 0, nullptr);
     for (index_t begin = 0; begin < length; begin += queries) {
       attend_chunk(isa, pairs, one, 0, 0, begin, std::min(length, begin + queries),
@@ -190,17 +214,43 @@ std::size_t attention_backward_scratch_bytes(Isa isa, int workers, index_t, inde
 template <class T>
 void attention_backward(Isa isa, Workers& workers, const AttentionBackwardArgs<T>& args) {
   const AttentionArgs<T>& f = args.forward;
-  AttendBackward<T> backward = scalar::attend_backward<T>;
-  if constexpr (std::is_same_v<T, float>) {
-    backward = at_level<AttendBackward<float>>(isa, backward, avx2::attend_backward,
-                                               avx512::attend_backward);
-  }
-  const index_t share =
-      attend_backward_scratch(f.heads / f.kv_heads, f.q_len, f.head_dim, f.value_dim) *
-      static_cast<index_t>(sizeof(T));
+  const AttendBackward<T> backward = attend_backward_at<T>(isa);
+  const index_t share = backward_share(f, f.q_len);
   parallel_for(fitting(workers, f), f.batch * f.kv_heads, [&](index_t chunk, int worker) {
     backward(args, chunk / f.kv_heads, chunk % f.kv_heads,
              static_cast<T*>(part(args.scratch, share, worker)));
+  });
+}
+
+template <class T>
+void attention_backward_sequences(Isa isa, Workers& workers, const AttentionBackwardArgs<T>& args,
+                                  index_t count, const std::int32_t* starts) {
+  const AttentionArgs<T>& f = args.forward;
+  const AttendBackward<T> backward = attend_backward_at<T>(isa);
+  const index_t group = f.heads / f.kv_heads;
+  index_t longest = 0;
+  for (index_t s = 0; s < count; ++s)
+    longest = std::max<index_t>(longest, starts[s + 1] - starts[s]);
+  const index_t share = backward_share(f, longest);
+  parallel_for(workers, count * f.kv_heads, [&](index_t chunk, int worker) {
+    const index_t sequence = chunk / f.kv_heads, kv_head = chunk % f.kv_heads;
+    const index_t first = starts[sequence], length = starts[sequence + 1] - first;
+    if (length == 0) return;
+    const index_t head = kv_head * group;
+    AttentionBackwardArgs<T> one = args;
+    one.forward.heads = group;
+    one.forward.kv_heads = 1;
+    one.forward.q_len = one.forward.kv_len = length;
+    move_to(one.forward.q, head, first);
+    move_to(one.forward.k, kv_head, first);
+    move_to(one.forward.v, kv_head, first);
+    move_to(one.forward.out, head, first);
+    one.forward.log_sum_exp += first * f.heads + head * length;
+    move_to(one.dout, head, first);
+    move_to(one.dq, head, first);
+    move_to(one.dk, kv_head, first);
+    move_to(one.dv, kv_head, first);
+    backward(one, 0, 0, static_cast<T*>(part(args.scratch, share, worker)));
   });
 }
 
@@ -212,5 +262,9 @@ template void attention_sequences(Isa, Workers&, const AttentionArgs<double>&, i
                                   const std::int32_t*);
 template void attention_backward(Isa, Workers&, const AttentionBackwardArgs<float>&);
 template void attention_backward(Isa, Workers&, const AttentionBackwardArgs<double>&);
+template void attention_backward_sequences(Isa, Workers&, const AttentionBackwardArgs<float>&,
+                                           index_t, const std::int32_t*);
+template void attention_backward_sequences(Isa, Workers&, const AttentionBackwardArgs<double>&,
+                                           index_t, const std::int32_t*);
 
 }  // namespace attn::kernels

@@ -77,8 +77,8 @@ void attention(Isa isa, Workers& workers, const AttentionArgs<T>& args);
 
 /// The same over `count` sequences of different lengths that lie one after the other in the rows of
 /// q, k, v and out: sequence s has the rows [starts[s], starts[s + 1]), and sees only them. batch
-/// is 1, q_len and kv_len are the rows of all; no mask, weights, log_sum_exp, window or stored
-/// keys. Nothing is padded.
+/// is 1, q_len and kv_len are the rows of all; no mask, weights, window or stored keys. Nothing is
+/// padded: of log_sum_exp, sequence s has the block [heads, its rows] from heads · starts[s] on.
 template <class T>
 void attention_sequences(Isa isa, Workers& workers, const AttentionArgs<T>& args, index_t count,
                          const std::int32_t* starts);
@@ -123,5 +123,11 @@ struct AttentionBackwardArgs {
 
 template <class T>
 void attention_backward(Isa isa, Workers& workers, const AttentionBackwardArgs<T>& args);
+
+/// The same over the sequences of attention_sequences(); no dweights. scratch:
+/// attention_backward_scratch_bytes() for the rows of all, or for the longest.
+template <class T>
+void attention_backward_sequences(Isa isa, Workers& workers, const AttentionBackwardArgs<T>& args,
+                                  index_t count, const std::int32_t* starts);
 
 }  // namespace attn::kernels

@@ -110,7 +110,7 @@ class AttentionKernel final : public Kernel {
     args_.log_sum_exp = o.outputs[2].as<T>();
     args_.scratch = o.scratch;
     sequences_ = o.inputs.size() > 4 ? o.inputs[4] : TensorView{};
-    if (sequences_.present() && (o.outputs[1].present() || o.outputs[2].present())) {
+    if (sequences_.present() && o.outputs[1].present()) {
       throw Error(ErrorKind::invalid, "attention: no weights are handed out of sequences");
     }
   }
@@ -148,7 +148,7 @@ class AttentionKernel final : public Kernel {
   TensorView sequences_;
 };
 
-// inputs: q, k, v, mask, output, log_sum_exp, doutput, dweights; outputs: dq, dk, dv
+// inputs: q, k, v, mask, sequences, output, log_sum_exp, doutput, dweights; outputs: dq, dk, dv
 std::vector<ValueType> infer_backward(const InferContext& c) {
   c.require_number(0);
   return {{c.dtype(0), c.shape(0)}, {c.dtype(0), c.shape(1)}, {c.dtype(0), c.shape(2)}};
@@ -165,19 +165,25 @@ class AttentionBackwardKernel final : public Kernel {
     return kernels::attention_backward_scratch_bytes(isa_, workers, a.batch, a.heads, a.kv_heads,
                                                      a.q_len, a.kv_len, a.head_dim, a.value_dim);
   }
-  void prepare(const Operands& o) override { args_ = of(o); }
+  void prepare(const Operands& o) override {
+    args_ = of(o);
+    sequences_ = o.inputs[4];
+  }
+  // the forward node, whose output this needs, has checked the sequences
   void run(kernels::Workers& workers) override {
-    kernels::attention_backward(isa_, workers, args_);
+    if (!sequences_.present()) return kernels::attention_backward(isa_, workers, args_);
+    kernels::attention_backward_sequences(isa_, workers, args_, sequences_.dim(0) - 1,
+                                          sequences_.as<const std::int32_t>());
   }
 
  private:
   [[nodiscard]] kernels::AttentionBackwardArgs<T> of(const Operands& o) const {
     kernels::AttentionBackwardArgs<T> args;
     args.forward =
-        arguments<T>(attributes_, o.inputs[0], o.inputs[1], o.inputs[2], o.inputs[3], o.inputs[4]);
-    args.forward.log_sum_exp = o.inputs[5].as<T>();
-    if (o.inputs[6].present()) args.dout = heads_view<const T>(o.inputs[6], attributes_.heads);
-    args.dweights = o.inputs[7].as<const T>();
+        arguments<T>(attributes_, o.inputs[0], o.inputs[1], o.inputs[2], o.inputs[3], o.inputs[5]);
+    args.forward.log_sum_exp = o.inputs[6].as<T>();
+    if (o.inputs[7].present()) args.dout = heads_view<const T>(o.inputs[7], attributes_.heads);
+    args.dweights = o.inputs[8].as<const T>();
     args.dq = heads_view<T>(o.outputs[0], attributes_.heads);
     args.dk = heads_view<T>(o.outputs[1], attributes_.kv_heads);
     args.dv = heads_view<T>(o.outputs[2], attributes_.kv_heads);
@@ -188,19 +194,19 @@ class AttentionBackwardKernel final : public Kernel {
   kernels::Isa isa_;
   AttentionAttributes attributes_;
   kernels::AttentionBackwardArgs<T> args_;
+  TensorView sequences_;
 };
 
-// the mask is data, so nothing flows into it
+// the mask and the sequences are data, so nothing flows into them
 void gradient(GradientContext& c) {
   const bool stored = storage_only(c.graph.value(c.input(1)).dtype);
-  if (c.attributes<AttentionAttributes>().window > 0 || c.input(4) != ValueId::none || stored) {
+  if (c.attributes<AttentionAttributes>().window > 0 || stored) {
     throw Error(ErrorKind::invalid,
-                "attention: no gradient through a sliding window, packed sequences or a cache in "
-                "fewer bits");
+                "attention: no gradient through a sliding window or a cache in fewer bits");
   }
   const NodeId backward = c.graph.add(attention_backward_op,
-                                      {c.input(0), c.input(1), c.input(2), c.input(3), c.output(0),
-                                       c.output(2), c.arrived(0), c.arrived(1)},
+                                      {c.input(0), c.input(1), c.input(2), c.input(3), c.input(4),
+                                       c.output(0), c.output(2), c.arrived(0), c.arrived(1)},
                                       c.attributes<AttentionAttributes>());
   const std::vector<ValueId> given = c.graph.node(backward).outputs;
   for (const std::size_t i : {0U, 1U, 2U}) {

@@ -88,6 +88,15 @@ std::vector<Case> cases() {
          return add(g, reshape(g, a.output, Shape{3, 4}),
                     matmul(g, reshape(g, a.weights, Shape{3, 3}), w[2]));
        });
+  for (const bool causal : {false, true}) {
+    with("attention of sequences, grouped", {{7, 16}, {7, 8}, {7, 6}},
+         [causal](Graph& g, Ids w, ValueId) {
+           const ValueId sequences = g.constant(DType::i32, Shape{5}, {0, 2, 3, 3, 7});
+           return attention(g, w[0], w[1], w[2], {.heads = 4, .kv_heads = 2, .causal = causal},
+                            ValueId::none, sequences)
+               .output;
+         });
+  }
   with("layer_norm", {{3, 6}, {6}, {6}},
        [](Graph& g, Ids w, ValueId) { return layer_norm(g, w[0], w[1], w[2], 1e-5); });
   with("rms_norm", {{3, 6}, {6}},

@@ -86,3 +86,66 @@ TEST_CASE("every level's gradients follow float64", "[attention][backward]") {
     }
   }
 }
+
+TEST_CASE("gradients over packed sequences are those of each alone, on any number of threads",
+          "[attention][backward][isa]") {
+  const std::vector<std::int32_t> starts{0, 3, 3, 4, 24, 37, 204, 212};
+  const auto count = static_cast<index_t>(starts.size()) - 1;
+  const index_t rows = starts.back();
+  for (const bool causal : {false, true}) {
+    Problem<float> all{1, 6, 3, rows, rows, 24, 20};
+    all.causal = causal;
+    all.fill(41);
+    // each sequence alone in float64, put where it stands among all
+    Problem<double> exact = all.as<double>();
+    for (index_t s = 0; s < count; ++s) {
+      const index_t first = starts[static_cast<std::size_t>(s)];
+      const index_t length = starts[static_cast<std::size_t>(s) + 1] - first;
+      if (length == 0) continue;
+      AttentionBackwardArgs<double> one = exact.backward_args(true, false);
+      one.forward.q_len = one.forward.kv_len = length;
+      const auto move = [&](auto& view) { view.data += first * view.row_stride; };
+      move(one.forward.q);
+      move(one.forward.k);
+      move(one.forward.v);
+      move(one.forward.out);
+      one.forward.log_sum_exp += first * all.heads;
+      move(one.dout);
+      move(one.dq);
+      move(one.dk);
+      move(one.dv);
+      attention(Isa::scalar, serial_workers(), one.forward);
+      attention_backward(Isa::scalar, serial_workers(), one);
+    }
+    for (const Isa isa : supported_isas()) {
+      INFO(isa_name(isa) << " causal " << causal);
+      const auto run = [&](Workers& workers) {
+        Problem<float> p = all;
+        AttentionBackwardArgs<float> a = p.backward_args(true, false);
+        const Scratch scratch(
+            attention_scratch_bytes(isa, workers.size(), 1, 6, 3, rows, rows, 24, 20));
+        a.forward.bf16 = true;  // which what is to be differentiated does not take
+        a.forward.scratch = scratch.data();
+        attention_sequences(isa, workers, a.forward, count, starts.data());
+        const Scratch back(attention_backward_scratch_bytes(isa, workers.size(), 1, 6, 3, 167, 167,
+                                                            24, 20));  // of the longest
+        a.scratch = back.data();
+        attention_backward_sequences(isa, workers, a, count, starts.data());
+        return p;
+      };
+      const Problem<float> serial = run(serial_workers());
+      CHECK(nmse(serial.out, exact.out) <= 1e-10);
+      CHECK(nmse(serial.lse, exact.lse) <= 1e-10);
+      CHECK(nmse(serial.dq, exact.dq) <= 1e-10);
+      CHECK(nmse(serial.dk, exact.dk) <= 1e-10);
+      CHECK(nmse(serial.dv, exact.dv) <= 1e-10);
+      for (const int threads : {2, 3}) {
+        const Problem<float> several = run(*make_thread_workers(threads));
+        CHECK(same_bits(several.lse, serial.lse));
+        CHECK(same_bits(several.dq, serial.dq));
+        CHECK(same_bits(several.dk, serial.dk));
+        CHECK(same_bits(several.dv, serial.dv));
+      }
+    }
+  }
+}
