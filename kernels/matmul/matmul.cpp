@@ -19,7 +19,7 @@ const MatmulImpl reference{
 
 std::span<const MatmulImpl> matmul_table() noexcept {
   // oneDNN after ours, which is as fast at every shape measured (bench/kernels/matmul_bench.cpp)
-  static const MatmulImpl table[] = {matmul_tiled,  matmul_streamed, matmul_small,
+  static const MatmulImpl table[] = {matmul_tiled,  matmul_streamed, matmul_small, matmul_pairs,
                                      matmul_packed, matmul_onednn,   reference};
   return table;
 }

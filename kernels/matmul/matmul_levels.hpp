@@ -78,6 +78,7 @@ void matmul_activate(Isa isa, Unary activation, index_t rows, index_t columns, f
                      index_t from_row, float* to, index_t to_row, bool add);
 
 /// The rows of the table that have a file of their own.
-extern const MatmulImpl matmul_tiled, matmul_streamed, matmul_small, matmul_packed, matmul_onednn;
+extern const MatmulImpl matmul_tiled, matmul_streamed, matmul_small, matmul_pairs, matmul_packed,
+    matmul_onednn;
 
 }  // namespace attn::kernels

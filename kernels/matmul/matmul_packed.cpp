@@ -5,6 +5,7 @@
 #include "kernels/tiles/tiles_levels.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace attn::kernels {
@@ -47,7 +48,14 @@ struct Cut {
   index_t panels_bytes, a_bytes, tile_bytes, decoded_bytes, bytes;
 };
 
-constexpr index_t header_bytes = 64;  // which block of B the worker's scratch holds
+constexpr index_t header_bytes = 64;    // which block of B the worker's scratch holds
+constexpr index_t largest_block = 256;  // weights, which a column_block() divides
+
+// A block of stored weights: where it begins, and at which of the weights there.
+struct Held {
+  const char* from;
+  index_t in_block;
+};
 
 Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa, bool stored) {
   Cut cut{};
@@ -73,7 +81,6 @@ Cut cut_of(index_t m, index_t n, index_t k, index_t batch, Isa isa, bool stored)
 const char* declines(const MatmulProblem& problem, Isa isa) {
   if (problem.f64) return "float only";
   if (isa == Isa::scalar) return "needs AVX2";
-  if (problem.stored_rows_of_b) return "stored rows of B";
   return nullptr;
 }
 
@@ -220,24 +227,47 @@ struct Run {
 
   // Rows of stored weights become floats and then panels.
   void place_stored(MatmulBlock& block, index_t j, index_t k, char* own) const {
-    const index_t bytes = row_bytes(p.stored.type, p.k);
+    const WeightType type = p.stored.type;
+    // as rows of B [k, n]: a block of columns is a piece of every row
+    const index_t bytes = row_bytes(type, p.stored.rows_of_b ? p.n : p.k);
+    const index_t row = p.stored.rows_of_b ? k : j, column = p.stored.rows_of_b ? j : k;
+    const index_t in_block = column % block_weights(type);
     const auto* const from =
-        static_cast<const char*>(p.stored.data) + j * bytes + row_bytes(p.stored.type, k);
+        static_cast<const char*>(p.stored.data) + row * bytes + row_bytes(type, column - in_block);
     auto* const panels = reinterpret_cast<float*>(own + header_bytes);
     char* const after = own + header_bytes + cut.panels_bytes + cut.a_bytes + cut.tile_bytes;
     auto* const decoded = reinterpret_cast<float*>(after);
-    const char* held = nullptr;
-    std::memcpy(&held, own, sizeof held);
-    if (held != from) {
-      for (index_t c = 0; c < block.columns; ++c) {
-        dequantize(isa, p.stored.type, block.k, from + c * bytes, decoded + c * block.k);
+    const Held held{from, in_block};
+    if (std::memcmp(own, &held, sizeof held) != 0) {
+      if (p.stored.rows_of_b) {
+        decode_rows_of_b(block, from, bytes, in_block, decoded);
+        pack_panels(isa, block.k, block.columns, {decoded, block.columns, 1}, panels);
+      } else {
+        for (index_t c = 0; c < block.columns; ++c) {
+          dequantize(isa, type, block.k, from + c * bytes, decoded + c * block.k);
+        }
+        pack_panels(isa, block.k, block.columns, {decoded, 1, block.k}, panels);
       }
-      pack_panels(isa, block.k, block.columns, {decoded, 1, block.k}, panels);
-      std::memcpy(own, &from, sizeof from);
+      std::memcpy(own, &held, sizeof held);
     }
     block.b = panels;
     block.b_row = panel_columns(isa);
     block.b_panel = block.k * panel_columns(isa);
+  }
+
+  // A block's columns are whole blocks of 32 weights, or part of one of 256.
+  void decode_rows_of_b(const MatmulBlock& block, const char* from, index_t bytes, index_t in_block,
+                        float* decoded) const {
+    const index_t whole = block_weights(p.stored.type);
+    for (index_t i = 0; i < block.k; ++i, from += bytes, decoded += block.columns) {
+      if (whole <= block.columns) {
+        dequantize(isa, p.stored.type, block.columns, from, decoded);
+        continue;
+      }
+      std::array<float, largest_block> weights;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+      dequantize(isa, p.stored.type, whole, from, weights.data());
+      std::copy_n(weights.data() + in_block, block.columns, decoded);
+    }
   }
 
   void copy_rows(const MatmulBlock& block, float* c) const {

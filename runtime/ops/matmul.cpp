@@ -32,8 +32,8 @@ std::vector<ValueType> infer(const InferContext& c) {
   const Shape a = c.shape(0), b = c.shape(1);
   if (storage_only(c.dtype(1))) {
     c.require(c.dtype(0) == DType::f32 && c.value(1).role == Role::weight && b.rank() == 2 &&
-                  attributes.transpose_b && !attributes.transpose_a && !attributes.flatten,
-              "stored weights are W [n, k] of x Wᵀ");
+                  !attributes.transpose_a && !attributes.flatten,
+              "stored weights are W [n, k] of x Wᵀ, or of the way back, x W");
     c.require(b[1].extent % dtype_block(c.dtype(1)) == 0, "a row is no whole number of blocks");
   } else {
     c.require_number(1);
@@ -85,6 +85,7 @@ class MatmulKernel final : public Kernel {
         tiled_(tiled_b(c, pairwise_)),
         layout_(c.layout(1)),
         constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>),
+        bf16_(c.bf16_grade),
         packs_(c.packs) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& largest, int workers) const override {
@@ -102,7 +103,6 @@ class MatmulKernel final : public Kernel {
   void prepare(const Operands& operands) override {
     args_ = arguments(operands);
     b_data_ = operands.inputs[1].data;
-    type_ = args_.stored.type;
     if constexpr (std::is_same_v<T, float>) {
       const kernels::MatmulProblem problem = problem_of(args_);
       impl_ = &kernels::choose_matmul(problem, isa_);
@@ -110,7 +110,9 @@ class MatmulKernel final : public Kernel {
         tiles_.prepare(*packs_, operands.inputs[1], layout_);
         args_.stored = tiles_.stored();
       } else if (layout_ == WeightLayout::tiles) {
-        pack_ = &packs_->find(b_data_, &rows_kind, rows_bytes());
+        rows_ = {operands.inputs[1].dim(-2), operands.inputs[1].dim(-1)};
+        const auto bytes = kernels::row_bytes(args_.stored.type, rows_.count * rows_.length);
+        pack_ = &packs_->find(b_data_, &rows_kind, static_cast<std::size_t>(bytes));
         args_.stored.data = pack_->data();
       } else if (constant_b_) {
         const std::size_t bytes = impl_->packed_bytes(problem, isa_);
@@ -140,21 +142,19 @@ class MatmulKernel final : public Kernel {
            c.dtype(0) == DType::f32 && multiplied_in_tiles(c.isa, c.precision, c.dtype(1));
   }
 
-  [[nodiscard]] std::size_t rows_bytes() const {
-    return static_cast<std::size_t>(kernels::row_bytes(type_, args_.n * args_.k));
-  }
-
   // Weights stand still for the life of a session.
   void fill(kernels::Workers& workers, std::byte* to) const {
     if constexpr (std::is_same_v<T, float>) {
       if (layout_ == WeightLayout::rows) return impl_->pack(problem_of(args_), isa_, args_.b, to);
       using kernels::index_t, kernels::tile_rows;
-      const index_t n = args_.n, k = args_.k, row = kernels::row_bytes(type_, k);
-      kernels::parallel_for(workers, kernels::ceil_div(n, tile_rows), [&](index_t i, int) {
-        for (index_t r = i * tile_rows; r < std::min(n, (i + 1) * tile_rows); ++r) {
-          kernels::read_tiles(type_, k, b_data_, r, to + r * row);
-        }
-      });
+      const kernels::WeightType type = args_.stored.type;
+      const index_t bytes = kernels::row_bytes(type, rows_.length);
+      kernels::parallel_for(
+          workers, kernels::ceil_div(rows_.count, tile_rows), [&](index_t i, int) {
+            for (index_t r = i * tile_rows; r < std::min(rows_.count, (i + 1) * tile_rows); ++r) {
+              kernels::read_tiles(type, rows_.length, b_data_, r, to + r * bytes);
+            }
+          });
     }
   }
 
@@ -168,6 +168,7 @@ class MatmulKernel final : public Kernel {
     args.stride_c = c.cols();
     args.n = c.cols();
     args.scratch = o.scratch;
+    args.bf16 = bf16_;
     if (attributes_.flatten) {
       args.m = a.cols();
       args.k = a.rows();
@@ -177,7 +178,7 @@ class MatmulKernel final : public Kernel {
     }
     args.a = matrix<T>(a, attributes_.transpose_a);
     if (stored_ || tiled_) {
-      args.stored = {b.data, *weight_type(b.dtype), nullptr};
+      args.stored = {b.data, *weight_type(b.dtype), nullptr, !attributes_.transpose_b};
     } else {
       args.b = matrix<T>(b, attributes_.transpose_b);
     }
@@ -202,7 +203,9 @@ class MatmulKernel final : public Kernel {
             .b_constant = constant_b_,
             .f64 = std::is_same_v<T, double>,
             .stored = stored_ || tiled_,
-            .tiled = tiled_};
+            .tiled = tiled_,
+            .stored_rows_of_b = stored_ && args.stored.rows_of_b,
+            .bf16 = args.bf16};
   }
 
   kernels::Isa isa_;
@@ -211,11 +214,14 @@ class MatmulKernel final : public Kernel {
   bool tiled_;           // are tiles multiplied?
   WeightLayout layout_;  // how B stands
   bool constant_b_;
+  bool bf16_;  // may operands be rounded?
   std::shared_ptr<Packs> packs_;
   TiledWeight tiles_;
   Packs::Pack* pack_ = nullptr;  // of what runs now, if it reads packed weights
   const void* b_data_ = nullptr;
-  kernels::WeightType type_ = kernels::WeightType::f32;  // of stored weights
+  struct {
+    kernels::index_t count = 0, length = 0;
+  } rows_;  // of a weight that stands in tiles and is unpacked
   kernels::MatmulArgs<T> args_;
   const kernels::MatmulImpl* impl_ = nullptr;
 };

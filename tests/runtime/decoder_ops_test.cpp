@@ -166,7 +166,10 @@ TEST_CASE("ops on packed sequences and stored weights say what does not fit", "[
     require_error(ErrorKind::invalid, parts, action);
   };
   CHECK(graph.value(linear(graph, x, w)).shape == Shape{4, 8});
-  refuses({"matmul", "stored weights"}, [&] { (void)matmul(graph, x, w); });
+  CHECK(graph.value(matmul(graph, linear(graph, x, w), w)).shape == Shape{4, 64});
+  refuses({"matmul", "Q8_0"}, [&] { (void)matmul(graph, w, x); });
+  refuses({"matmul", "stored weights"},
+          [&] { (void)matmul(graph, x, w, {.transpose_a = true, .transpose_b = true}); });
   refuses({"matmul", "blocks"}, [&] { (void)linear(graph, x, odd); });
   refuses({"attention", "window"}, [&] { (void)attention(graph, x, x, x, {.window = 3}); });
   refuses({"rope"}, [&] { (void)rope(graph, x, x, {.heads = 3}); });

@@ -3,6 +3,7 @@
 #include "runtime/tiled.hpp"
 
 #include "attn/error.hpp"
+#include "runtime/autodiff.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/session.hpp"
 #include "runtime/stored.hpp"
@@ -139,4 +140,53 @@ TEST_CASE("the weights that are multiplied are those of x Wᵀ", "[tiles]") {
   const ValueId table = graph.weight("table", DType::q8_0, Shape{8, 32});
   (void)matmul(graph, add(graph, linear(graph, x, a), gather(graph, table, ids)), b);
   CHECK(multiplied_weights(graph) == std::set<std::string, std::less<>>{"a"});
+}
+
+TEST_CASE("a gradient goes back through weights as they are stored", "[tiles][autodiff][isa]") {
+  // loss = Σ c ⊙ (x Uᵀ) Wᵀ: the gradient of U passes W
+  constexpr std::int64_t rows = 40, width = 24;
+  const auto gradient_of = [&](DType type, WeightLayout layout, const void* w, kernels::Isa isa,
+                               Precision precision) {
+    Graph graph;
+    const ValueId x = graph.constant(
+        DType::f32, Shape{2, rows / 2, width},
+        converted<double>(random_values<float>(static_cast<std::size_t>(rows * width), 1)));
+    const ValueId u = graph.weight("u", DType::f32, Shape{k, width});
+    const ValueId stored = graph.weight("w", type, Shape{n, k}, layout);
+    const ValueId y = linear(graph, linear(graph, x, u), stored);
+    const Shape flat{rows * n};
+    const ValueId c = graph.constant(
+        DType::f32, flat,
+        converted<double>(random_values<float>(static_cast<std::size_t>(rows * n), 2)));
+    const ValueId loss = dot(graph, reshape(graph, y, flat), c);
+    const std::vector<ValueId> gradient = gradients(graph, loss, std::vector<ValueId>{u});
+    std::vector<float> factors = random_values<float>(static_cast<std::size_t>(k * width), 3);
+    // read-only: nothing here is trained
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+    const std::vector<Binding> bindings{{u, factors.data()}, {stored, const_cast<void*>(w)}};
+    SessionOptions options;
+    options.isa = isa;
+    options.precision = precision;
+    Session session(graph, gradient, bindings, options);
+    session.run();
+    const TensorView& out = session.tensor(gradient[0]);
+    return std::vector<float>(out.as<const float>(), out.as<const float>() + out.elements());
+  };
+  for (const DType type :
+       {DType::bf16, DType::f16, DType::q8_0, DType::q4_1, DType::q5_1, DType::q4_k, DType::q6_k}) {
+    const StoredMatrix m = random_stored(*weight_type(type), n, k, 5);
+    const auto bytes = std::as_bytes(std::span(m.data(), dtype_bytes(type, n * k)));
+    const std::int64_t shape[] = {n, k};
+    const std::vector<std::byte> tiles = to_tiles(type, shape, bytes);
+    const auto exact = gradient_of(DType::f32, WeightLayout::rows, m.values.data(),
+                                   kernels::Isa::scalar, Precision::f32);
+    for (const kernels::Isa isa : kernels::supported_isas()) {
+      for (const Precision precision : {Precision::automatic, Precision::f32}) {
+        INFO(dtype_name(type) << " at " << kernels::isa_name(isa));
+        const auto of_rows = gradient_of(type, WeightLayout::rows, bytes.data(), isa, precision);
+        CHECK(nmse(of_rows, exact) <= (precision == Precision::f32 ? 1e-11 : 1e-4));
+        CHECK(gradient_of(type, WeightLayout::tiles, tiles.data(), isa, precision) == of_rows);
+      }
+    }
+  }
 }

@@ -1,0 +1,182 @@
+// The row `pairs`: what training multiplies where bfloat16 will do. Neither operand stands still,
+// so both are rounded in the call: A once, B a panel of 32 columns at a time by the worker that
+// multiplies with it.
+
+#include "kernels/matmul/matmul_pairs.hpp"
+
+#include "kernels/matmul/matmul_levels.hpp"
+#include "kernels/tiles/tiles_levels.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace attn::kernels {
+namespace {
+
+// Fewer rows do not pay for rounding B.
+constexpr index_t fewest_rows = 17;
+// Shorter sums and narrower results, as of LoRA's factors, would mostly be padding: a panel has 32
+// columns, and pairs come 16 at a time.
+constexpr index_t fewest_columns = 17, shortest_sum = 17;
+// Rows that pass over a panel before the next: their halves of A stay in L2. And what is summed at
+// a time: a panel of 128 KiB, beside which A's rounded halves are of bounded size.
+constexpr index_t row_block = 512, k_block = 2048;
+// Where panels are fewer than this, which threads could not share evenly, rows are cut as well, to
+// not less than what rounding a panel costs a few percent of.
+constexpr index_t fewest_chunks = 12, rows_of_a_cut = 128;
+constexpr index_t cache_line = 64;
+
+constexpr index_t whole_lines(index_t bytes) { return round_up(bytes, cache_line); }
+
+const char* declines(const MatmulProblem& p, Isa isa) {
+  if (!p.bf16) return "not to be rounded";
+  if (p.f64) return "float only";
+  if (isa < Isa::avx512 || !has_dot_products(isa)) return "no bfloat16 products in this CPU";
+  if (p.stored && !p.stored_rows_of_b) return "stored columns of B";
+  if (p.b_constant) return "B is packed in advance";
+  if (p.batch != 1) return "a batch";
+  if (p.m < fewest_rows) return "few rows";
+  if (p.n < fewest_columns || p.k < shortest_sum) return "narrow";
+  return nullptr;
+}
+
+// What is enough for a problem is enough for all smaller ones.
+struct Room {
+  index_t depth, a_row;  // numbers of a padded row, and between the rows of A
+  // header: which panel the worker holds; tile: a block of C beside it
+  index_t a_bytes, panel_bytes, worker_bytes;
+  static constexpr index_t header_bytes = cache_line;
+};
+
+Room room_of(index_t m, index_t k) {
+  Room room{};
+  room.depth = round_up(std::min(k, k_block), tile_columns);
+  // an odd number of cache lines: rows at the same column then spread over all of a cache's sets
+  room.a_row = room.depth + (room.depth / tile_columns % 2 == 0 ? tile_columns : 0);
+  // amx reads whole tiles of rows
+  room.a_bytes = whole_lines(round_up(m, tile_rows) * room.a_row * 2);
+  room.panel_bytes = whole_lines(pairs_columns * room.depth * 2);
+  const index_t tile = std::min(m, row_block) * pairs_columns;
+  room.worker_bytes = Room::header_bytes + room.panel_bytes +
+                      whole_lines(tile * static_cast<index_t>(sizeof(float)));
+  return room;
+}
+
+std::size_t scratch_bytes(const MatmulProblem& p, Isa isa, int workers) {
+  const bool never = !p.bf16 || p.f64 || p.b_constant || (p.stored && !p.stored_rows_of_b);
+  if (never || isa < Isa::avx512 || !has_dot_products(isa)) return 0;
+  const Room room = room_of(p.m, p.k);
+  return static_cast<std::size_t>(room.a_bytes + workers * room.worker_bytes);
+}
+
+std::size_t not_packed(const MatmulProblem&, Isa) { return 0; }
+void no_pack(const MatmulProblem&, Isa, const MatrixView<float>&, void*) {}
+
+class Run {
+ public:
+  Run(Isa isa, const MatmulArgs<float>& p)
+      : isa_(isa),
+        p_(p),
+        room_(room_of(p.m, p.k)),
+        a_(static_cast<std::uint16_t*>(p.scratch)),
+        own_(static_cast<char*>(p.scratch) + room_.a_bytes),
+        panels_(ceil_div(p.n, pairs_columns)),
+        cuts_(std::max(ceil_div(p.m, row_block),
+                       std::min(ceil_div(fewest_chunks, panels_), ceil_div(p.m, rows_of_a_cut)))),
+        rows_(round_up(ceil_div(p.m, cuts_), tile_rows)) {}  // amx begins at whole tiles
+
+  void all(Workers& workers) const {
+    for (index_t from = 0; from < p_.k; from += k_block) {
+      const index_t depth = std::min(k_block, p_.k - from);
+      parallel_for(workers, ceil_div(p_.m, rounded_rows),
+                   [&](index_t chunk, int) { round_a(chunk, from, depth); });
+      constexpr index_t none = -1;
+      for (int worker = 0; worker < workers.size(); ++worker) {
+        std::memcpy(own(worker), &none, sizeof none);
+      }
+      parallel_for(workers, panels_ * cuts_,
+                   [&](index_t chunk, int worker) { multiply(chunk, worker, from, depth); });
+    }
+  }
+
+ private:
+  [[nodiscard]] char* own(int worker) const { return own_ + worker * room_.worker_bytes; }
+
+  void round_a(index_t chunk, index_t from, index_t depth) const {
+    const index_t i = chunk * rounded_rows, rows = std::min(rounded_rows, p_.m - i);
+    MatrixView<float> a = p_.a;
+    a.data += i * a.row_stride + from * a.col_stride;
+    avx512_dot::round_rows(a, rows, depth, a_ + i * room_.a_row, room_.a_row);
+  }
+
+  // The panel of B from column j, rows [from, from + depth), as the worker holds it.
+  const std::uint16_t* panel(index_t j, index_t columns, index_t from, index_t depth,
+                             int worker) const {
+    auto* const to = reinterpret_cast<std::uint16_t*>(own(worker) + Room::header_bytes);
+    index_t held = 0;
+    std::memcpy(&held, own(worker), sizeof held);
+    if (held == j) return to;
+    if (p_.stored.data != nullptr) {
+      const index_t bytes = row_bytes(p_.stored.type, p_.n);
+      const auto* const rows = static_cast<const unsigned char*>(p_.stored.data) + from * bytes;
+      avx512_dot::pack_stored_pairs(p_.stored.type, rows, bytes, depth, j, columns, to);
+    } else {
+      MatrixView<float> b = p_.b;
+      b.data += from * b.row_stride + j * b.col_stride;
+      avx512_dot::pack_pairs(b, depth, columns, to);
+    }
+    std::memcpy(own(worker), &j, sizeof j);
+    return to;
+  }
+
+  void multiply(index_t chunk, int worker, index_t from, index_t depth) const {
+    const index_t i = chunk % cuts_ * rows_, j = chunk / cuts_ * pairs_columns;
+    if (i >= p_.m) return;
+    const bool first = from == 0, last = from + depth == p_.k;
+    float* const c = p_.c + i * p_.stride_c + j;
+    PairsProduct product;
+    product.rows = std::min(rows_, p_.m - i);
+    product.columns = std::min(pairs_columns, p_.n - j);
+    product.pairs = round_up(depth, tile_columns) / 2;
+    product.a = a_ + i * room_.a_row;
+    product.a_row = room_.a_row;
+    product.b = panel(j, product.columns, from, depth, worker);
+    product.alpha = p_.alpha;
+    product.bias = p_.bias != nullptr && first ? p_.bias + j : nullptr;
+    const bool beside = p_.accumulate && p_.activation;  // C is needed as it was until the end
+    product.c = beside ? tile(worker) : c;
+    product.c_row = beside ? pairs_columns : p_.stride_c;
+    if (!first || (p_.accumulate && !beside)) {
+      product.add = product.c;
+      product.add_row = product.c_row;
+    }
+    (isa_ == Isa::amx ? amx::multiply_pairs : avx512_dot::multiply_pairs)(product);
+    if (p_.activation && last) {
+      matmul_activate(isa_, *p_.activation, product.rows, product.columns, product.c, product.c_row,
+                      c, p_.stride_c, beside);
+    }
+  }
+
+  [[nodiscard]] float* tile(int worker) const {
+    return reinterpret_cast<float*>(own(worker) + Room::header_bytes + room_.panel_bytes);
+  }
+
+  const Isa isa_;
+  const MatmulArgs<float>& p_;
+  const Room room_;
+  std::uint16_t* const a_;
+  char* const own_;
+  const index_t panels_, cuts_, rows_;
+};
+
+void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
+  // a form that nothing asks for: sums of several passes would have to stand beside all of C
+  if (p.activation && p.accumulate && p.k > k_block) return scalar::matmul(workers, p);
+  Run(isa, p).all(workers);
+}
+
+}  // namespace
+
+const MatmulImpl matmul_pairs{"pairs", declines, scratch_bytes, not_packed, no_pack, run};
+
+}  // namespace attn::kernels
