@@ -3,6 +3,7 @@
 #include "models/lora/apply.hpp"
 
 #include "attn/batch.hpp"
+#include "attn/convert.hpp"
 #include "attn/generator.hpp"
 #include "kernels/isa.hpp"
 #include "models/lora/adapter_files.hpp"
@@ -310,4 +311,74 @@ TEST_CASE("adapters that do not fit are refused, naming folder and module", "[mo
   require_error(ErrorKind::usage, {"adapters"}, [&] {
     (void)Model::create("self_attention", {{"embedding_size", "4"}}, 1, with({{lora_path()}}));
   });
+}
+
+TEST_CASE("merged weights give the logits of the model with its adapters", "[models][lora]") {
+  const TemporaryFolder folder;
+  write_adapter(folder / "other", another({"model.layers.0.self_attn.k_proj"}, 64, 32));
+  const std::vector<Adapter> both{{lora_path()}, {folder / "other", -0.5}};
+  test::write_file(folder / "tiny.gguf",
+                   test::gguf_of_llama(models::open_source(data_path("tiny-llama"), false)));
+  const std::vector<double> exact =
+      doubles(logits_of(Model::open(data_path("tiny-llama"), with(both))));
+  for (const std::filesystem::path& base : {data_path("tiny-llama"), folder / "tiny.gguf"}) {
+    INFO(base);
+    const Converted one = convert(base, folder / "one.bin", {.adapters = {{lora_path()}}});
+    CHECK(one.merged == 6);
+    CHECK(one.requantized == 0);
+    const Model merged = Model::open(folder / "one.bin", with({}));
+    CHECK(difference(logits_of(merged), expected_logits()) <= 1e-4);
+    const Converted two = convert(base, folder / "two.bin", {.adapters = both});
+    CHECK(two.merged == 7);
+    CHECK(difference(logits_of(Model::open(folder / "two.bin", with({}))), exact) <= 1e-4);
+  }
+  // nothing else has changed
+  const Model plain = Model::open(data_path("tiny-llama"), with({}));
+  CHECK(convert(data_path("tiny-llama"), folder / "plain.bin").merged == 0);
+  CHECK(logits_of(Model::open(folder / "plain.bin", with({}))) == logits_of(plain));
+}
+
+TEST_CASE("merged weights have the type that they had, or q8_0, or that of --quantize",
+          "[models][lora]") {
+  const TemporaryFolder folder;
+  const std::string q = "model.layers.0.self_attn.q_proj.weight";
+  const std::string k = "model.layers.0.self_attn.k_proj.weight";
+  const auto type_of = [](const std::filesystem::path& path, const std::string& name) {
+    for (const ModelInfo::Tensor& tensor : Model::open(path, with({})).info().tensors) {
+      if (tensor.name == name) return tensor.dtype;
+    }
+    return std::string();
+  };
+  for (const auto& [stored, merged] : {std::pair{"bf16", "BF16"},
+                                       {"f16", "F16"},
+                                       {"f32", "F32"},
+                                       {"q4_0", "Q8_0"},
+                                       {"q8_0", "Q8_0"}}) {
+    INFO(stored);
+    convert(data_path("tiny-llama"), folder / "base.bin", {.quantize = stored});
+    const Converted done =
+        convert(folder / "base.bin", folder / "merged.bin", {.adapters = {{lora_path()}}});
+    CHECK(done.merged == 6);
+    CHECK(type_of(folder / "merged.bin", q) == merged);
+    CHECK(type_of(folder / "merged.bin", k) == type_of(folder / "base.bin", k));
+    const Converted other = convert(folder / "base.bin", folder / "merged.bin",
+                                    {.quantize = "q4_1", .adapters = {{lora_path()}}});
+    CHECK(other.merged == 6);
+    CHECK(type_of(folder / "merged.bin", q) == "Q4_1");
+    CHECK(type_of(folder / "merged.bin", k) == "Q4_1");
+  }
+  // in tiles before and after
+  convert(data_path("tiny-llama"), folder / "base.bin", {.quantize = "bf16", .pack = "avx2"});
+  const Converted packed = convert(folder / "base.bin", folder / "merged.bin",
+                                   {.pack = "avx2", .adapters = {{lora_path()}}});
+  CHECK(packed.merged == 6);
+  CHECK(packed.packed > 6);
+  const Model beside = Model::open(folder / "base.bin", with({{lora_path()}}));
+  const Model inside = Model::open(folder / "merged.bin", with({}));
+  // bfloat16 rounds each weight once more, by 2^-9 of it
+  CHECK(difference(logits_of(inside), doubles(logits_of(beside))) <= 0.02);
+  require_error(ErrorKind::invalid, {"tiny-llama/lora", "not part"}, [&] {
+    convert(data_path("tiny-bert"), folder / "x.bin", {.adapters = {{lora_path()}}});
+  });
+  CHECK_FALSE(std::filesystem::exists(folder / "x.bin"));
 }
