@@ -1,5 +1,6 @@
 #include "attn/convert.hpp"
 
+#include "models/lora/merge.hpp"
 #include "models/model_impl.hpp"
 #include "models/source/source.hpp"
 #include "models/source/write_model.hpp"
@@ -54,6 +55,7 @@ class Converter {
     for (const TensorEntry& entry : source_.tensors) shapes[entry.name] = entry.shape;
     const std::vector<WeightSpec> specs = kind.weights(source_.metadata, shapes);
     (void)models::Weights::from_source(source_, specs);
+    merge_.emplace(models::load_adapters(options_.adapters, kind, source_.metadata, specs));
     for (const WeightSpec& spec : specs) {
       const auto entry = std::find_if(source_.tensors.begin(), source_.tensors.end(),
                                       [&](const TensorEntry& e) { return e.name == spec.name; });
@@ -92,17 +94,25 @@ class Converter {
 
   void recode(std::size_t i) {
     TensorEntry& entry = picked_[i];
-    const Storage storage = storages_[i];
-    if (!type_ || storage == Storage::f32) return;
-    DType type = storage == Storage::stored ? *type_ : DType::f32;
-    if (entry.shape.empty() || entry.shape.back() % runtime::dtype_block(type) != 0) {
-      type = DType::f16;
-      result_.as_f16.push_back(entry.name);
-    }
-    if (type == entry.dtype) return;
+    const bool merged = merge_->changes(entry.name);
+    const DType type = type_of(entry, storages_[i], merged);
+    if (type == entry.dtype && !merged) return;
     take(i, encoded(entry, type));
+    if (merged) ++result_.merged;
+    if (type != entry.dtype) ++result_.requantized;
     entry.dtype = type;
-    ++result_.requantized;
+  }
+
+  // The type that the tensor is to have.
+  DType type_of(const TensorEntry& entry, Storage storage, bool merged) {
+    if (!type_ || storage == Storage::f32) {
+      // the finest of block formats, whose steps lose less than a small sum brings
+      return merged && runtime::dtype_block(entry.dtype) > 1 ? DType::q8_0 : entry.dtype;
+    }
+    const DType type = storage == Storage::stored ? *type_ : DType::f32;
+    if (!entry.shape.empty() && entry.shape.back() % runtime::dtype_block(type) == 0) return type;
+    result_.as_f16.push_back(entry.name);
+    return DType::f16;
   }
 
   [[nodiscard]] std::vector<std::byte> encoded(const TensorEntry& entry, DType type) const {
@@ -115,12 +125,13 @@ class Converter {
     for (std::int64_t at = 0; at < elements; at += cols) {
       kernels::dequantize(kernels::Isa::scalar, from, cols,
                           entry.data.data() + kernels::row_bytes(from, at), row.data());
+      merge_->add_to(entry.name, at / cols, row);
       const auto bad =
           std::find_if(row.begin(), row.end(), [](float w) { return !std::isfinite(w); });
       if (bad != row.end()) {
         throw Error(ErrorKind::invalid, source_.name + ": tensor '" + entry.name + "', element " +
                                             std::to_string(at + (bad - row.begin())) +
-                                            " is not finite and cannot be quantized");
+                                            " is not finite and cannot be stored anew");
       }
       kernels::quantize(to, cols, row.data(), bytes.data() + kernels::row_bytes(to, at));
     }
@@ -134,6 +145,7 @@ class Converter {
   std::vector<Storage> storages_;
   std::vector<std::vector<std::byte>> made_;       // by picked_: what is not a view of the source
   std::set<std::string, std::less<>> multiplied_;  // empty where nothing is packed
+  std::optional<models::Merge> merge_;             // once the architecture is known
   std::uint64_t done_ = 0;
   Converted result_;
 };

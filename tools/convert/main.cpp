@@ -1,6 +1,7 @@
 // attn-convert: packs a model into one model.bin.
 
 #include "attn/convert.hpp"
+#include "tools/common/adapters.hpp"
 #include "tools/common/interrupt.hpp"
 #include "tools/common/json.hpp"
 #include "tools/common/terminal.hpp"
@@ -11,6 +12,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -19,6 +21,7 @@ using namespace attn::tools;
 
 struct Arguments {
   std::optional<std::string> source, output, quantize, pack;
+  std::vector<std::string> adapters;
   bool json = false;
 };
 
@@ -35,6 +38,13 @@ void declare(CLI::App& app, Arguments& arguments) {
                  "Store 16-bit and quantized projections in the order that products read at avx2, "
                  "avx512 or amx (the same file for all): loading then copies none of them")
       ->type_name("ISA");
+  app.add_option("--lora", arguments.adapters,
+                 "Merge an adapter, a folder in PEFT's layout, into the weights, times SCALE (1); "
+                 "may be repeated. Merged weights keep their type where it is f32, f16 or bf16, "
+                 "and become q8_0 where it was a block format, unless --quantize says another")
+      ->type_name("DIR[:SCALE]")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--json", arguments.json, "Print what was done as JSON");
   app.set_help_flag("-h,--help", "Print this");
   app.set_version_flag("--version", std::string("attn-convert ") + ATTN_VERSION,
@@ -45,7 +55,8 @@ void declare(CLI::App& app, Arguments& arguments) {
       "Examples:\n"
       "  attn-convert smollm2.gguf -o smollm2.bin && attn-run smollm2.bin --chat\n"
       "  attn-convert all-minilm-l6-v2 -o minilm.bin --quantize q8_0\n"
-      "  attn-convert smollm2.gguf -o smollm2.bin --pack avx512");
+      "  attn-convert smollm2.gguf -o smollm2.bin --pack avx512\n"
+      "  attn-convert smollm2.gguf -o tuned.bin --lora adapter");
 }
 
 std::string text_of(const Converted& done, const std::string& output, bool pack) {
@@ -57,6 +68,7 @@ std::string text_of(const Converted& done, const std::string& output, bool pack)
     text += fmt::format(" (from {:.1f} MiB, {} re-encoded)",
                         static_cast<double>(done.bytes_before) / mebibyte, done.requantized);
   }
+  if (done.merged > 0) text += fmt::format(", {} merged", done.merged);
   if (done.packed > 0) text += fmt::format(", {} packed", done.packed);
   text += "\n";
   if (pack && done.packed == 0) {
@@ -74,6 +86,7 @@ std::string json_of(const Converted& done, const std::string& output) {
   object.add("architecture", json_string(done.architecture));
   object.add("tensors", std::to_string(done.tensors));
   object.add("requantized", std::to_string(done.requantized));
+  object.add("merged", std::to_string(done.merged));
   object.add("packed", std::to_string(done.packed));
   object.add("bytes_before", std::to_string(done.bytes_before));
   object.add("bytes_after", std::to_string(done.bytes_after));
@@ -95,6 +108,7 @@ int main(int argc, char** argv) {
     ConvertOptions options;
     options.quantize = arguments.quantize.value_or("");
     options.pack = arguments.pack.value_or("");
+    options.adapters = adapter_list(arguments.adapters);
     ProgressBar progress("converting");
     const HoldInterrupts hold;  // the file is whole, or not there
     options.on_progress = [&](std::int64_t done, std::int64_t total) {

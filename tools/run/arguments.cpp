@@ -1,6 +1,7 @@
 #include "tools/run/arguments.hpp"
 
 #include "attn/error.hpp"
+#include "tools/common/adapters.hpp"
 #include "tools/common/tool.hpp"
 
 #include <algorithm>
@@ -22,6 +23,12 @@ void declare_model(CLI::App& app, Arguments& a) {
   auto* precision = app.add_option("--precision", a.precision,
                                    "auto (by the weights' type), f32 (exact) or bf16 (products "
                                    "of numbers rounded to bfloat16)");
+  app.add_option("--lora", a.adapters,
+                 "Add an adapter to a language model or encoder: a folder in PEFT's layout, its "
+                 "effect times SCALE (1); may be repeated")
+      ->type_name("DIR[:SCALE]")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--json", a.json, "Print JSON with every digit instead of text and tables");
   app.add_flag("--profile", a.profile, "Print how long every operation took");
   app.add_flag("--info", a.info,
@@ -127,6 +134,7 @@ void declare(CLI::App& app, Arguments& arguments) {
       "  attn-run                                   the trained pink elephant\n"
       "  attn-run smollm2.gguf -p 'The capital of France is' -n 24 --temp 0\n"
       "  attn-run smollm2.gguf --chat\n"
+      "  attn-run smollm2.gguf --lora adapter:0.5 --chat\n"
       "  attn-run smollm2.gguf --batch-file prompts.jsonl -n 64 > answers.jsonl\n"
       "  attn-run smollm2.gguf -p 'too big' -n 0 --attention heads.html\n"
       "  attn-run all-minilm-l6-v2 --similarity -f sentences.jsonl\n"
@@ -138,6 +146,7 @@ Options open_options(const Arguments& arguments) {
   options.threads = thread_count(arguments.threads);
   options.verify = arguments.verify;
   options.profile = arguments.profile;
+  options.adapters = adapter_list(arguments.adapters);
   const std::string precision = arguments.precision.value_or("auto");
   if (precision == "f32") {
     options.precision = Precision::f32;

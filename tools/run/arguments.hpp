@@ -13,6 +13,7 @@ namespace attn::tools {
 /// The command line of attn-run as text: what an option means is known once the model is.
 struct Arguments {
   std::optional<std::string> model, example, threads, precision;
+  std::vector<std::string> adapters;
   // teaching models
   std::optional<std::string> input, sentence;
   // text
