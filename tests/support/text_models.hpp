@@ -1,0 +1,27 @@
+#pragma once
+
+#include "support/files.hpp"
+
+#include <filesystem>
+#include <string>
+
+namespace attn::test {
+
+/// A tiny model of tests/data ("llama", "bert") in a folder together with its tokenizer.
+class TextModelFolder {
+ public:
+  explicit TextModelFolder(const std::string& name) {
+    const std::filesystem::path data(ATTN_TEST_DATA);
+    for (const std::filesystem::path& from : {data / ("tiny-" + name), data / "tiny-text" / name}) {
+      for (const auto& file : std::filesystem::directory_iterator(from)) {
+        std::filesystem::copy_file(file.path(), folder_ / file.path().filename().string());
+      }
+    }
+  }
+  [[nodiscard]] const std::filesystem::path& path() const { return folder_.path(); }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+}  // namespace attn::test
