@@ -10,6 +10,7 @@
 #include "kernels/rope/rope.hpp"
 #include "runtime/graph.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -115,6 +116,16 @@ ValueId dot(Graph& graph, ValueId x, ValueId w);
 
 /// silu(gate) · up, elementwise.
 ValueId gated_silu(Graph& graph, ValueId gate, ValueId up);
+
+struct DropoutAttributes {
+  double rate = 0;         ///< in [0, 1)
+  std::uint64_t seed = 0;  ///< different from place to place of a graph
+};
+
+/// x / (1 − rate), each element 0 instead with a chance of rate; counter I32 [1], another number in
+/// each run, decides which together with the seed. The same bits at every level and on any number
+/// of threads.
+ValueId dropout(Graph& graph, ValueId x, ValueId counter, DropoutAttributes attributes);
 
 /// The angles of a run: positions I32 [tokens] → [tokens, 4 · frequencies], for rope() with the
 /// same layout in all layers. A position p is turned by p · frequency; see kernels/rope/rope.hpp.
