@@ -174,10 +174,17 @@ struct AdamAttributes {
 };
 
 /// One update of `parameter` (a weight) in place; its moments become states of the graph. step: I32
-/// [1], counted from 1; rate: F64 [1]. Returns the updated parameter: fetch it to have the update
-/// run.
+/// [1], counted from 1; rate: F64 [1]; scale: F64 [1], by which the gradient is multiplied first,
+/// or none. Returns the updated parameter: fetch it to have the update run.
 ValueId adam(Graph& graph, ValueId parameter, ValueId gradient, ValueId step, ValueId rate,
-             AdamAttributes attributes = {});
+             AdamAttributes attributes = {}, ValueId scale = ValueId::none);
+
+/// `state` + gradient, of its shape and type, in place: the gradient of several runs. What reads
+/// the sum afterwards reads this value.
+ValueId accumulate(Graph& graph, ValueId state, ValueId gradient);
+
+/// Σ x² over all elements → F64 [], summed in float64, with the same bits on any number of threads.
+ValueId squared_norm(Graph& graph, ValueId x);
 
 /// Every op there is, for tests and documentation.
 [[nodiscard]] std::span<const OpDef* const> all_ops() noexcept;

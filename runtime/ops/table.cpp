@@ -41,7 +41,9 @@ std::span<const OpDef* const> all_ops() noexcept {
                                     &dropout_op,
                                     &append_op,
                                     &append_runs_op,
-                                    &adam_op};
+                                    &adam_op,
+                                    &accumulate_op,
+                                    &squared_norm_op};
   return table;
 }
 
