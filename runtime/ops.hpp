@@ -10,6 +10,7 @@
 #include "kernels/rope/rope.hpp"
 #include "runtime/graph.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -116,6 +117,16 @@ ValueId dot(Graph& graph, ValueId x, ValueId w);
 /// silu(gate) · up, elementwise.
 ValueId gated_silu(Graph& graph, ValueId gate, ValueId up);
 
+struct DropoutAttributes {
+  double rate = 0;         ///< in [0, 1)
+  std::uint64_t seed = 0;  ///< different from place to place of a graph
+};
+
+/// x / (1 − rate), each element 0 instead with a chance of rate; counter I32 [1], another number in
+/// each run, decides which together with the seed. The same bits at every level and on any number
+/// of threads.
+ValueId dropout(Graph& graph, ValueId x, ValueId counter, DropoutAttributes attributes);
+
 /// The angles of a run: positions I32 [tokens] → [tokens, 4 · frequencies], for rope() with the
 /// same layout in all layers. A position p is turned by p · frequency; see kernels/rope/rope.hpp.
 ValueId rope_table(Graph& graph, ValueId positions, std::vector<double> frequencies,
@@ -163,10 +174,17 @@ struct AdamAttributes {
 };
 
 /// One update of `parameter` (a weight) in place; its moments become states of the graph. step: I32
-/// [1], counted from 1; rate: F64 [1]. Returns the updated parameter: fetch it to have the update
-/// run.
+/// [1], counted from 1; rate: F64 [1]; scale: F64 [1], by which the gradient is multiplied first,
+/// or none. Returns the updated parameter: fetch it to have the update run.
 ValueId adam(Graph& graph, ValueId parameter, ValueId gradient, ValueId step, ValueId rate,
-             AdamAttributes attributes = {});
+             AdamAttributes attributes = {}, ValueId scale = ValueId::none);
+
+/// `state` + gradient, of its shape and type, in place: the gradient of several runs. What reads
+/// the sum afterwards reads this value.
+ValueId accumulate(Graph& graph, ValueId state, ValueId gradient);
+
+/// Σ x² over all elements → F64 [], summed in float64, with the same bits on any number of threads.
+ValueId squared_norm(Graph& graph, ValueId x);
 
 /// Every op there is, for tests and documentation.
 [[nodiscard]] std::span<const OpDef* const> all_ops() noexcept;

@@ -79,6 +79,19 @@ void gated_silu(Isa isa, Workers& workers, index_t n, const T* gate, const T* up
 }
 
 template <class T>
+void gated_silu_backward(Isa isa, Workers& workers, index_t n, const T* gate, const T* up,
+                         const T* dy, T* dgate, T* dup) {
+  GatedSiluBackward<T> run = scalar::gated_silu_backward<T>;
+  if constexpr (std::is_same_v<T, float>) {
+    run = at_level<GatedSiluBackward<float>>(isa, run, avx2::gated_silu_backward,
+                                             avx512::gated_silu_backward);
+  }
+  for_chunks(workers, n, [&](index_t at, index_t count) {
+    run(count, gate + at, up + at, dy + at, dgate + at, dup + at);
+  });
+}
+
+template <class T>
 void affine(Isa isa, Workers& workers, index_t n, T scale, T shift, const T* x, T* y) {
   Affine<T> run = scalar::affine<T>;
   if constexpr (std::is_same_v<T, float>) {
@@ -112,6 +125,10 @@ template void binary(Isa, Workers&, Binary, index_t, index_t, const double*, con
                      double*);
 template void gated_silu(Isa, Workers&, index_t, const float*, const float*, float*);
 template void gated_silu(Isa, Workers&, index_t, const double*, const double*, double*);
+template void gated_silu_backward(Isa, Workers&, index_t, const float*, const float*, const float*,
+                                  float*, float*);
+template void gated_silu_backward(Isa, Workers&, index_t, const double*, const double*,
+                                  const double*, double*, double*);
 template void affine(Isa, Workers&, index_t, float, float, const float*, float*);
 template void affine(Isa, Workers&, index_t, double, double, const double*, double*);
 template void fill_zeros(Workers&, index_t, float*);

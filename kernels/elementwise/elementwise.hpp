@@ -37,6 +37,12 @@ void binary(Isa isa, Workers& workers, Binary op, index_t rows, index_t cols, co
 template <class T>
 void gated_silu(Isa isa, Workers& workers, index_t n, const T* gate, const T* up, T* y);
 
+/// Its way back: dgate[i] = dy[i] · up[i] · silu'(gate[i]), dup[i] = dy[i] · silu(gate[i]), with
+/// the error bounds of silu' and twice those of silu. dgate or dup may be one of gate, up and dy.
+template <class T>
+void gated_silu_backward(Isa isa, Workers& workers, index_t n, const T* gate, const T* up,
+                         const T* dy, T* dgate, T* dup);
+
 /// y[i] = scale · x[i] + shift. y may be x.
 template <class T>
 void affine(Isa isa, Workers& workers, index_t n, T scale, T shift, const T* x, T* y);

@@ -90,6 +90,16 @@ void gated_silu(index_t n, const T* gate, const T* up, T* y) {
 }
 
 template <class T>
+void gated_silu_backward(index_t n, const T* gate, const T* up, const T* dy, T* dgate, T* dup) {
+  for (index_t i = 0; i < n; ++i) {
+    const double g = static_cast<double>(gate[i]), d = static_cast<double>(dy[i]);
+    const double through = d * static_cast<double>(up[i]);
+    dgate[i] = static_cast<T>(through * derivative(Unary::silu, g));
+    dup[i] = static_cast<T>(d * value(Unary::silu, g));
+  }
+}
+
+template <class T>
 void affine(index_t n, T scale, T shift, const T* x, T* y) {
   for (index_t i = 0; i < n; ++i) y[i] = std::fma(scale, x[i], shift);
 }
@@ -107,6 +117,10 @@ template void binary(Binary, index_t, index_t, const float*, const float*, float
 template void binary(Binary, index_t, index_t, const double*, const double*, double*);
 template void gated_silu(index_t, const float*, const float*, float*);
 template void gated_silu(index_t, const double*, const double*, double*);
+template void gated_silu_backward(index_t, const float*, const float*, const float*, float*,
+                                  float*);
+template void gated_silu_backward(index_t, const double*, const double*, const double*, double*,
+                                  double*);
 template void affine(index_t, float, float, const float*, float*);
 template void affine(index_t, double, double, const double*, double*);
 template void accumulate(index_t, float, const float*, float*);

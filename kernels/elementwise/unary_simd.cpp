@@ -50,4 +50,19 @@ void gated_silu(index_t n, const float* gate, const float* up, float* y) {
   });
 }
 
+// One σ serves silu and its derivative, which are as apply() and derivative() have them.
+void gated_silu_backward(index_t n, const float* gate, const float* up, const float* dy,
+                         float* dgate, float* dup) {
+  for_vectors(n, [=](index_t i, auto access) {
+    const vf x = access.load(gate + i), d = access.load(dy + i), one(1.0F);
+    const vf through = d * access.load(up + i);
+    const vf a = at_most(xsimd::abs(x), 120.0F);
+    const vf y = over_one_plus_exp(one, a);  // σ(−|x|)
+    const vf slope = gated_slope(x, y * fused(-a, one - y, one));
+    // below −120 it has faded to −0
+    access.store(dup + i, d * (at_least(x, -120.0F) * gated_slope(x, y)));
+    access.store(dgate + i, through * slope);
+  });
+}
+
 }  // namespace attn::kernels::ATTN_ISA_NS

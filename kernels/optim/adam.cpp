@@ -31,7 +31,8 @@ void adam(Isa isa, Workers& workers, const AdamArgs<T>& args) {
                               static_cast<T>(1 - args.beta2),
                               static_cast<T>(args.lr / (1 - power(args.beta1, args.step))),
                               static_cast<T>(std::sqrt(1 - power(args.beta2, args.step))),
-                              static_cast<T>(args.eps)};
+                              static_cast<T>(args.eps),
+                              static_cast<T>(args.gradient_scale)};
   AdamUpdate<T> update = scalar::adam_update<T>;
   if constexpr (std::is_same_v<T, float>) {
     update = at_level<AdamUpdate<float>>(isa, update, avx2::adam_update, avx512::adam_update);

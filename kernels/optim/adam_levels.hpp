@@ -7,7 +7,7 @@ namespace attn::kernels {
 /// AdamArgs' scalars, made once a call, in the precision of the update.
 template <class T>
 struct AdamCoefficients {
-  T decay, one_minus_beta1, beta2, one_minus_beta2, step_size, sqrt_bias2, eps;
+  T decay, one_minus_beta1, beta2, one_minus_beta2, step_size, sqrt_bias2, eps, gradient_scale;
 };
 
 /// One update of n parameters on the caller's thread; a version at every level.

@@ -9,6 +9,7 @@ struct Updated {
 };
 
 Updated step(const AdamCoefficients<float>& c, vf p, vf m, vf v, vf g) {
+  g = g * vf(c.gradient_scale);
   m += (g - m) * vf(c.one_minus_beta1);
   v = vf(c.beta2) * v + vf(c.one_minus_beta2) * (g * g);
   p = p * vf(c.decay) - vf(c.step_size) * (m / (xsimd::sqrt(v) / vf(c.sqrt_bias2) + vf(c.eps)));

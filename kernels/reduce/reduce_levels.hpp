@@ -18,7 +18,13 @@ inline constexpr index_t column_tile = 1024;
 template <class T>
 using Dot = T (*)(index_t n, const T* x, const T* w);
 
+/// Σ x² in float64 on the caller's thread.
+template <class T>
+using SquaredNorm = double (*)(index_t n, const T* x);
+
 namespace scalar {
+template <class T>
+double squared_norm(index_t n, const T* x);
 template <class T>
 void sum_rows(index_t rows, index_t cols, const T* x, T* y);
 template <class T>
@@ -33,12 +39,14 @@ void sum_rows(index_t rows, index_t cols, const float* x, float* y);
 void max_rows(index_t rows, index_t cols, const float* x, float* y);
 void sum_columns(index_t rows, index_t cols, const float* x, index_t stride, float* y);
 float dot(index_t n, const float* x, const float* w);
+double squared_norm(index_t n, const float* x);
 }  // namespace avx2
 namespace avx512 {
 void sum_rows(index_t rows, index_t cols, const float* x, float* y);
 void max_rows(index_t rows, index_t cols, const float* x, float* y);
 void sum_columns(index_t rows, index_t cols, const float* x, index_t stride, float* y);
 float dot(index_t n, const float* x, const float* w);
+double squared_norm(index_t n, const float* x);
 }  // namespace avx512
 
 }  // namespace attn::kernels

@@ -22,6 +22,18 @@ bool has_adapter(std::span<const WeightSpec> specs, std::string_view module) {
                      [&](const WeightSpec& spec) { return spec.name == name; });
 }
 
+namespace {
+
+// What A sees of x while training, if the graph is for that.
+ValueId thinned(Graph& graph, const LoraFactor& lora, ValueId x) {
+  if (lora.dropout == 0) return x;
+  const ValueId counter = graph.find(Role::input, dropout_input);
+  if (counter == ValueId::none) return x;
+  return dropout(graph, x, counter, {.rate = lora.dropout, .seed = lora.seed});
+}
+
+}  // namespace
+
 ValueId adapted(Graph& graph, std::span<const WeightSpec> specs, std::string_view module, ValueId x,
                 ValueId y) {
   for (int adapter = 0;; ++adapter) {
@@ -30,7 +42,7 @@ ValueId adapted(Graph& graph, std::span<const WeightSpec> specs, std::string_vie
                                    [&](const WeightSpec& each) { return each.name == name; });
     if (spec == specs.end()) return y;
     const LoraFactor& lora = *spec->lora;
-    const ValueId inner = linear(graph, x, declare(graph, specs, name));
+    const ValueId inner = linear(graph, thinned(graph, lora, x), declare(graph, specs, name));
     const ValueId outer = matmul(graph, inner, declare(graph, specs, lora_b(module, adapter)),
                                  {.transpose_b = true, .alpha = lora.scale});
     y = add(graph, y, outer);

@@ -8,7 +8,7 @@
 namespace attn::runtime {
 namespace {
 
-// inputs: parameter, m, v, gradient, step, rate; output: the parameter, updated in place
+// inputs: parameter, m, v, gradient, step, rate, scale; output: the parameter, updated in place
 std::vector<ValueType> infer(const InferContext& c) {
   c.require_number(0);
   for (const std::size_t i : {1U, 2U, 3U}) {
@@ -17,6 +17,7 @@ std::vector<ValueType> infer(const InferContext& c) {
   }
   c.require(c.dtype(4) == DType::i32 && c.shape(4) == Shape{1}, "step is I32 [1]");
   c.require(c.dtype(5) == DType::f64 && c.shape(5) == Shape{1}, "rate is F64 [1]");
+  c.require(!c.has(6) || (c.dtype(6) == DType::f64 && c.shape(6) == Shape{1}), "scale is F64 [1]");
   return {{c.dtype(0), c.shape(0)}};
 }
 
@@ -39,10 +40,12 @@ class AdamKernel final : public Kernel {
     args_.grad = o.inputs[3].as<const T>();
     step_ = o.inputs[4].as<const std::int32_t>();
     rate_ = o.inputs[5].as<const double>();
+    scale_ = o.inputs[6].as<const double>();
   }
   void run(kernels::Workers& workers) override {
     args_.step = *step_;
     args_.lr = *rate_;
+    if (scale_ != nullptr) args_.gradient_scale = *scale_;
     kernels::adam(isa_, workers, args_);
   }
 
@@ -50,7 +53,7 @@ class AdamKernel final : public Kernel {
   kernels::Isa isa_;
   kernels::AdamArgs<T> args_;
   const std::int32_t* step_ = nullptr;
-  const double* rate_ = nullptr;
+  const double *rate_ = nullptr, *scale_ = nullptr;
 };
 
 }  // namespace
@@ -62,12 +65,12 @@ const OpDef adam_op{.name = "adam",
                     .aliases = true};
 
 ValueId adam(Graph& graph, ValueId parameter, ValueId gradient, ValueId step, ValueId rate,
-             AdamAttributes attributes) {
+             AdamAttributes attributes, ValueId scale) {
   const Value p = graph.value(parameter);
   if (p.role != Role::weight) throw Error(ErrorKind::invalid, "adam: updates weights only");
   const ValueId m = graph.state(p.name + ".adam_m", p.dtype, p.shape);
   const ValueId v = graph.state(p.name + ".adam_v", p.dtype, p.shape);
-  return graph.apply(adam_op, {parameter, m, v, gradient, step, rate}, attributes);
+  return graph.apply(adam_op, {parameter, m, v, gradient, step, rate, scale}, attributes);
 }
 
 }  // namespace attn::runtime

@@ -21,9 +21,10 @@ extern const OpDef dot_op, scaled_by_op;
 extern const OpDef gather_op, scatter_add_op;
 extern const OpDef copy_op, transpose_op, slice_op, reshape_op, pad_op;
 extern const OpDef rope_table_op, rope_op;
-extern const OpDef gated_silu_op;
+extern const OpDef gated_silu_op, gated_silu_backward_op;
+extern const OpDef dropout_op;
 extern const OpDef append_op, append_runs_op;
-extern const OpDef adam_op;
+extern const OpDef adam_op, accumulate_op, squared_norm_op;
 extern const OpDef projections_op;  // made of others, in sessions alone
 
 }  // namespace attn::runtime

@@ -35,15 +35,44 @@ class GatedSiluKernel final : public Kernel {
   T* y_ = nullptr;
 };
 
-// y = silu(g) u: dg = dy u silu'(g), du = dy silu(g)
-void gradient(GradientContext& c) {
-  Graph& graph = c.graph;
-  const ValueId dy = c.arrived(0), gate = c.input(0), up = c.input(1);
-  if (c.wanted(0)) {
-    const ValueId through = binary(graph, kernels::Binary::mul, dy, up);
-    c.give(0, graph.apply(unary_backward_op, {gate, through}, kernels::Unary::silu));
+// inputs: gate, up, dy; outputs: dgate, dup
+std::vector<ValueType> infer_backward(const InferContext& c) {
+  c.require_number(0);
+  return {{c.dtype(0), c.shape(0)}, {c.dtype(0), c.shape(0)}};
+}
+
+template <class T>
+class GatedSiluBackwardKernel final : public Kernel {
+ public:
+  explicit GatedSiluBackwardKernel(const BindContext& c) : isa_(c.isa) {}
+
+  void prepare(const Operands& o) override {
+    n_ = o.inputs[0].elements();
+    gate_ = o.inputs[0].as<const T>();
+    up_ = o.inputs[1].as<const T>();
+    dy_ = o.inputs[2].as<const T>();
+    dgate_ = o.outputs[0].as<T>();
+    dup_ = o.outputs[1].as<T>();
   }
-  if (c.wanted(1)) c.give(1, gated_silu(graph, gate, dy));
+  void run(kernels::Workers& workers) override {
+    kernels::gated_silu_backward(isa_, workers, n_, gate_, up_, dy_, dgate_, dup_);
+  }
+
+ private:
+  kernels::Isa isa_;
+  kernels::index_t n_ = 0;
+  const T *gate_ = nullptr, *up_ = nullptr, *dy_ = nullptr;
+  T *dgate_ = nullptr, *dup_ = nullptr;
+};
+
+// y = silu(g) u: dg = dy u silu'(g), du = dy silu(g), both in one pass over the memory
+void gradient(GradientContext& c) {
+  const NodeId backward =
+      c.graph.add(gated_silu_backward_op, {c.input(0), c.input(1), c.arrived(0)});
+  const std::vector<ValueId> given = c.graph.node(backward).outputs;
+  for (const std::size_t i : {0U, 1U}) {
+    if (c.wanted(i)) c.give(i, given[i]);
+  }
 }
 
 }  // namespace
@@ -53,6 +82,10 @@ const OpDef gated_silu_op{.name = "gated_silu",
                           .bind = make_kernel<GatedSiluKernel>,
                           .gradient = gradient,
                           .in_place = 0b11};
+const OpDef gated_silu_backward_op{.name = "gated_silu_backward",
+                                   .infer = infer_backward,
+                                   .bind = make_kernel<GatedSiluBackwardKernel>,
+                                   .in_place = 0b111};
 
 ValueId gated_silu(Graph& graph, ValueId gate, ValueId up) {
   return graph.apply(gated_silu_op, {gate, up});

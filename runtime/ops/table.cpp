@@ -37,9 +37,13 @@ std::span<const OpDef* const> all_ops() noexcept {
                                     &rope_table_op,
                                     &rope_op,
                                     &gated_silu_op,
+                                    &gated_silu_backward_op,
+                                    &dropout_op,
                                     &append_op,
                                     &append_runs_op,
-                                    &adam_op};
+                                    &adam_op,
+                                    &accumulate_op,
+                                    &squared_norm_op};
   return table;
 }
 

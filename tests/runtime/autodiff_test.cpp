@@ -153,6 +153,10 @@ std::vector<Case> cases() {
   }
   with("gated_silu", {{3, 7}, {3, 7}},
        [](Graph& g, Ids w, ValueId) { return gated_silu(g, w[0], w[1]); });
+  with("dropout", {{5, 8}}, [](Graph& g, Ids w, ValueId) {
+    const ValueId counter = g.constant(DType::i32, Shape{1}, {3});
+    return dropout(g, unary(g, Unary::tanh, w[0]), counter, {.rate = 0.4, .seed = 7});
+  });
   with("first", {{5, 4}}, [](Graph& g, Ids w, ValueId) { return first(g, w[0], 0, 2); });
   with("copy", {{3, 4}}, [](Graph& g, Ids w, ValueId) { return copy(g, w[0]); });
   return all;

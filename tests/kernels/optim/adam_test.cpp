@@ -84,3 +84,22 @@ TEST_CASE("adam gives the same bits on any number of threads", "[adam][threads]"
     }
   }
 }
+
+TEST_CASE("a scaled gradient is what adam sees", "[adam]") {
+  const auto g = random_values<float>(37, 3);
+  auto quarter = g;
+  for (float& v : quarter) v *= 0.25F;
+  for (const Isa isa : supported_isas()) {
+    const auto update = [&](const std::vector<float>& grad, double scale) {
+      Moments<float> s{random_values<float>(37, 1), std::vector<float>(37), std::vector<float>(37)};
+      AdamArgs<float> args{37, s.p.data(), s.m.data(), s.v.data(), grad.data()};
+      args.gradient_scale = scale;
+      adam(isa, serial_workers(), args);
+      return s;
+    };
+    const auto scaled = update(g, 0.25), plain = update(quarter, 1);
+    CHECK(same_bits(scaled.p, plain.p));
+    CHECK(same_bits(scaled.m, plain.m));
+    CHECK(same_bits(scaled.v, plain.v));
+  }
+}
