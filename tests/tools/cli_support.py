@@ -1,5 +1,6 @@
 """What the tests of the command-line tools share: running them, and writing files by hand."""
 
+import array
 import json
 import os
 import pathlib
@@ -59,6 +60,20 @@ def size_loss_model(weights, **metadata):
         },
         weights,
     )
+
+
+def read_npy(path):
+    """The rows of a matrix of float32."""
+    content = pathlib.Path(path).read_bytes()
+    assert content[:8] == b"\x93NUMPY\x01\x00", content[:8]
+    length = struct.unpack("<H", content[8:10])[0]
+    assert (10 + length) % 64 == 0
+    header = eval(content[10 : 10 + length], {})  # the test's own file
+    assert header["descr"] == "<f4" and not header["fortran_order"]
+    values = array.array("f", content[10 + length :])
+    rows, columns = header["shape"]
+    assert len(values) == rows * columns
+    return [values[r * columns : (r + 1) * columns] for r in range(rows)]
 
 
 class ToolTest(unittest.TestCase):

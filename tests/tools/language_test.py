@@ -1,17 +1,15 @@
 """attn-run on language models and encoders, and attn-convert, from outside."""
 
-import array
 import json
 import os
 import pathlib
 import resource
 import signal
-import struct
 import subprocess
 import time
 import unittest
 
-from cli_support import RUN, ToolTest
+from cli_support import RUN, ToolTest, read_npy
 
 CONVERT = os.environ["ATTN_CONVERT"]
 DATA = pathlib.Path(os.environ["ATTN_TEST_DATA"])
@@ -23,19 +21,6 @@ SLOW = os.environ.get("ATTN_ISA") == "scalar"  # a real model takes minutes ther
 
 needs_smollm2 = unittest.skipUnless(SMOLLM2.exists() and not SLOW, "SmolLM2 is not here")
 needs_minilm = unittest.skipUnless(MINILM.exists() and not SLOW, "MiniLM is not here")
-
-
-def read_npy(path):
-    content = pathlib.Path(path).read_bytes()
-    assert content[:8] == b"\x93NUMPY\x01\x00", content[:8]
-    length = struct.unpack("<H", content[8:10])[0]
-    assert (10 + length) % 64 == 0
-    header = eval(content[10 : 10 + length], {})  # the test's own file
-    assert header["descr"] == "<f4" and not header["fortran_order"]
-    values = array.array("f", content[10 + length :])
-    rows, columns = header["shape"]
-    assert len(values) == rows * columns
-    return [values[r * columns : (r + 1) * columns] for r in range(rows)]
 
 
 class LanguageTest(ToolTest):
