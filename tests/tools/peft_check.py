@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 try:
+    import numpy
     import torch
     from peft import PeftModel
     from safetensors.torch import load_file
@@ -20,8 +21,6 @@ try:
 except ImportError as missing:
     print(f"skipped: {missing}")
     sys.exit(77)
-
-from cli_support import read_npy
 
 RUN = os.environ["ATTN_RUN"]
 TOKENS = [10, 143, 102, 240, 61, 177, 156, 91, 62, 119, 209, 194, 94, 244, 233, 37, 51, 71, 76, 137]
@@ -52,7 +51,7 @@ def by_attn(model, encoder, adapter, folder):
         return torch.tensor(json.loads(out)["embeddings"], dtype=torch.float64)
     path = folder / "logits.npy"
     subprocess.run([*command, "-n", "0", "--logits", str(path)], check=True, capture_output=True)
-    return torch.tensor([list(row) for row in read_npy(path)], dtype=torch.float64)
+    return torch.from_numpy(numpy.load(path)).double()
 
 
 def compare(model_folder, adapter, model, folder):
@@ -61,7 +60,8 @@ def compare(model_folder, adapter, model, folder):
     difference = (got - exact).abs().max().item()
     change = (plain - exact).abs().max().item()
     largest = exact.abs().max().item()
-    print(f"{pathlib.Path(model).name}: differs by {difference:.2e} from peft, numbers up to {largest:.2f}, "
+    names = ", ".join(pathlib.Path(each).name for each in (model, adapter))
+    print(f"{names}: differs by {difference:.2e} from peft, numbers up to {largest:.2f}, "
           f"which the adapter changes by {change:.2f}", flush=True)
     # f32 sums of some hundred products beside float64
     return difference <= 1e-5 * max(largest, 1) and change > 1000 * difference

@@ -133,6 +133,7 @@ TEST_CASE("fused products of weights in tiles stay right beside adapters", "[mod
       CHECK(difference(logits_of(model), exact) <= 0.02);
       CHECK(difference(logits_of(model, 1), exact) <= 0.02);
       CHECK(change > 0.1);
+      CHECK(logits_of(model, 8) == logits_of(model, 1));  // lookup stands on this
     }
   }
 }
