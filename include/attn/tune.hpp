@@ -56,20 +56,20 @@ enum class Schedule { constant, cosine };
 
 /// One example. What a task does not use stays empty.
 struct TuneExample {
-  std::vector<std::int32_t> tokens;  ///< at least one
+  std::vector<std::int32_t> tokens = {};  ///< at least one
   /// language, attention: what position i is to predict, −1 for nothing; as long as tokens. Empty:
   /// the token after it, and nothing for the last.
-  std::vector<std::int32_t> targets;
+  std::vector<std::int32_t> targets = {};
   /// attention: the word each token belongs to, from 0 and rising, −1 for none (a special token,
   /// which counts as another word of its own); and the words that are to be looked at.
-  std::vector<std::int32_t> words;
-  std::vector<std::int32_t> look_at;
+  std::vector<std::int32_t> words = {};
+  std::vector<std::int32_t> look_at = {};
   /// similarity: the other text, and how alike they are, in [−1, 1]. NaN: a pair without a score,
   /// for which the others of the batch are the wrong answers (all of a batch, or none).
-  std::vector<std::int32_t> other;
+  std::vector<std::int32_t> other = {};
   double score = std::numeric_limits<double>::quiet_NaN();
   /// What errors call it: "data.jsonl:3". May be empty.
-  std::string name;
+  std::string name = {};
 };
 
 struct TuneOptions {

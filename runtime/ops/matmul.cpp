@@ -84,7 +84,9 @@ class MatmulKernel final : public Kernel {
         stored_(storage_only(c.dtype(1))),
         tiled_(tiled_b(c, pairwise_)),
         layout_(c.layout(1)),
-        constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>),
+        // packed for x Wᵀ alone: dY W on the way back would need, and be found, in another order
+        constant_b_(c.constant[1] && attributes_.transpose_b && !pairwise_ && !stored_ &&
+                    std::is_same_v<T, float>),
         bf16_(c.bf16_grade),
         packs_(c.packs) {}
 

@@ -170,7 +170,7 @@ TEST_CASE("options out of range are refused") {
           [](TuneOptions& o) { o.learning_rate = NAN; });
   refuses("batch size: 0 is below 1", [](TuneOptions& o) { o.batch_size = 0; });
   refuses("context: 129 is more than the model's 128", [](TuneOptions& o) { o.context = 129; });
-  refuses("targets: no projection's name ends in 'w_proj'", [](TuneOptions& o) {
+  refuses("targets: no projection's name ends in \"w_proj\"", [](TuneOptions& o) {
     o.lora.targets = {"q_proj", "w_proj"};
   });
   refuses("layer 2 is not in 0..1", [](TuneOptions& o) {

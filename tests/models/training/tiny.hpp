@@ -20,7 +20,7 @@ struct TinyModel {
   const models::Architecture& kind;
   std::vector<models::WeightSpec> specs;
   models::Weights weights;
-  std::unique_ptr<kernels::Workers> workers;
+  std::vector<std::unique_ptr<kernels::Workers>> workers;  // of every trainer there was
 
   explicit TinyModel(const std::string& folder)
       : source(models::open_source(data_path(folder), false)),
@@ -29,10 +29,10 @@ struct TinyModel {
         weights(models::Weights::from_source(source, specs)) {}
 
   models::TrainedModel at(kernels::Isa isa, int threads = 2) {
-    workers = kernels::make_workers(threads);
+    workers.push_back(kernels::make_workers(threads));
     runtime::SessionOptions session;
     session.isa = isa;
-    session.workers = workers.get();
+    session.workers = workers.back().get();
     return {&kind, &source.metadata, specs, &weights, session};
   }
 
