@@ -1,5 +1,6 @@
 #include "attn/error.hpp"
 #include "tests/tools/draw_samples.hpp"
+#include "tools/draw/loss_plot.hpp"
 #include "tools/draw/scenes.hpp"
 
 #include <catch2/catch.hpp>
@@ -11,6 +12,7 @@
 using namespace attn;
 using namespace attn::test;
 using tools::write_heatmap;
+using tools::write_loss_plot;
 using tools::write_training_plot;
 
 namespace {
@@ -282,6 +284,44 @@ TEST_CASE("a training plot copes with one epoch, gaps, many epochs and lines of 
   plot.losses.assign(3, NAN);
   plot.series.clear();
   write_training_plot(folder.file("nothing.png"), plot);
+}
+
+TEST_CASE("a plot of losses says which line is which") {
+  const Folder folder;
+  tools::LossPlot plot{"tuning", {}, {{0, 3}, {150, 2.5}, {300, 2.25}}};
+  for (int i = 0; i < 300; ++i) plot.losses.push_back(3 - i / 400.0 + 0.3 * std::sin(i * 7.0));
+  plot.losses[100] = NAN;
+  write_loss_plot(folder.file("l.svg"), plot);
+  write_loss_plot(folder.file("l.png"), plot);
+  const std::string svg = content(folder.file("l.svg"));
+  for (const char* text : {">loss<", ">update<", ">every update<", ">mean of 10<",
+                           ">held-out examples<", ">300<", ">tuning<"}) {
+    CAPTURE(text);
+    CHECK(contains(svg, text));
+  }
+  CHECK_FALSE(contains(svg, "nan"));
+  const tools::Scene scene = tools::loss_scene(plot);
+  check_png(content(folder.file("l.png")), scene);
+  int markers = 0;
+  for (const tools::Item& item : scene.items) {
+    if (const auto* rect = std::get_if<tools::Rect>(&item)) {
+      ++markers;
+      CHECK(rect->x > 0);
+      CHECK(rect->x + rect->width < scene.width);
+    }
+  }
+  CHECK(markers == 4);  // three evaluations and the legend's
+
+  plot = {"", {2}, {}};
+  write_loss_plot(folder.file("l.svg"), plot);
+  CHECK_FALSE(contains(content(folder.file("l.svg")), "held-out"));
+  plot.losses.assign(100, NAN);
+  plot.held_out = {{0, NAN}};
+  write_loss_plot(folder.file("l.svg"), plot);
+  CHECK_FALSE(contains(content(folder.file("l.svg")), "nan"));
+  CHECK(kind_of([&] { write_loss_plot(folder.file("l.png"), {}); }) == ErrorKind::usage);
+  CHECK(kind_of([&] { write_loss_plot(folder.file("l.gif"), plot); }) == ErrorKind::usage);
+  CHECK(kind_of([&] { write_loss_plot(folder.file("no/l.png"), plot); }) == ErrorKind::io);
 }
 
 TEST_CASE("pictures are drawn on several threads at once") {

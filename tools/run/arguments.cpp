@@ -4,10 +4,6 @@
 #include "tools/common/adapters.hpp"
 #include "tools/common/tool.hpp"
 
-#include <algorithm>
-#include <charconv>
-#include <set>
-
 namespace attn::tools {
 namespace {
 
@@ -147,23 +143,8 @@ Options open_options(const Arguments& arguments) {
   options.verify = arguments.verify;
   options.profile = arguments.profile;
   options.adapters = adapter_list(arguments.adapters);
-  const std::string precision = arguments.precision.value_or("auto");
-  if (precision == "f32") {
-    options.precision = Precision::f32;
-  } else if (precision == "bf16") {
-    options.precision = Precision::bf16;
-  } else if (precision != "auto") {
-    throw Error(ErrorKind::usage, "--precision " + precision + ": needs auto, f32 or bf16");
-  }
+  options.precision = precision_choice(arguments.precision);
   return options;
-}
-
-std::string given_of(std::initializer_list<Given> options) {
-  std::string names;
-  for (const Given& option : options) {
-    if (option.given) names += (names.empty() ? "" : ", ") + std::string(option.name);
-  }
-  return names;
 }
 
 namespace {
@@ -229,28 +210,6 @@ void refuse_tensor_options(const Arguments& a, const std::string& architecture) 
   const std::string names =
       given_of({{"--input", a.input.has_value()}, {"--sentence", a.sentence.has_value()}});
   if (!names.empty()) refuse(names, "teaching models", architecture);
-}
-
-std::vector<int> number_list(const char* option, const std::optional<std::string>& text,
-                             int count) {
-  std::set<int> numbers;
-  if (!text) {
-    for (int i = 0; i < count; ++i) numbers.insert(i);
-  } else {
-    const auto number = [&](const std::string& part) {
-      return static_cast<int>(whole_number(option, part, 0, count - 1));
-    };
-    for (const std::string& part : word_list(option, *text)) {
-      const std::size_t dash = part.find('-', 1);
-      const int first = number(part.substr(0, dash));
-      const int last = dash == std::string::npos ? first : number(part.substr(dash + 1));
-      if (last < first) {
-        throw Error(ErrorKind::usage, std::string(option) + " " + part + ": ends before it begins");
-      }
-      for (int i = first; i <= last; ++i) numbers.insert(i);
-    }
-  }
-  return {numbers.begin(), numbers.end()};
 }
 
 }  // namespace attn::tools

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "attn/attn.hpp"
+#include "tools/common/choices.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -34,23 +35,11 @@ void declare(CLI::App& app, Arguments& arguments);
 /// Options for Model::open; Error(usage) for values out of range.
 [[nodiscard]] Options open_options(const Arguments& arguments);
 
-/// The options of the list that were given, as "--prompt, --file"; empty where none was.
-struct Given {
-  const char* name;
-  bool given;
-};
-[[nodiscard]] std::string given_of(std::initializer_list<Given> options);
-
 /// Throws Error(usage) for options that only text models have ("--chat needs a language model, and
 /// self_attention is none"), or only encoders, or only teaching models.
 void refuse_text_options(const Arguments& arguments, const std::string& architecture);
 void refuse_generation_options(const Arguments& arguments, const std::string& architecture);
 void refuse_encoder_options(const Arguments& arguments, const std::string& architecture);
 void refuse_tensor_options(const Arguments& arguments, const std::string& architecture);
-
-/// "0,14,29" or "0-8" or "0-2,7" as ascending numbers from 0 to below `count`; all where the option
-/// is absent. Throws Error(usage) naming the option.
-[[nodiscard]] std::vector<int> number_list(const char* option,
-                                           const std::optional<std::string>& text, int count);
 
 }  // namespace attn::tools
