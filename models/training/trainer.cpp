@@ -81,6 +81,11 @@ void Trainer::check_options() const {
   require(o.steps >= 0 && o.warmup >= 0, "steps and warm-up: below 0");
   require(o.schedule == Schedule::constant || o.steps > 0,
           "a cosine schedule needs the number of steps");
+  // all texts of a batch are each other's answers, which head_loss takes as one chunk
+  constexpr int most_pairs = 1024;
+  require(
+      o.task != TuneTask::similarity || o.scored || o.batch_size <= most_pairs,
+      "batch size: " + text(o.batch_size) + " pairs without scores, more than " + text(most_pairs));
   const auto& weight = o.attention.weight_beside_language;
   require(!weight || (std::isfinite(*weight) && *weight > 0),
           "attention weight: " + text(weight.value_or(0)) + " is not a number above 0");

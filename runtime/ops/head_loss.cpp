@@ -30,7 +30,7 @@ constexpr index_t fewest_rows = 32;
 std::vector<ValueType> infer(const InferContext& c) {
   c.require_number(0);
   const Shape &x = c.shape(0), &w = c.shape(1);
-  c.require(x.rank() == 2 && w.rank() == 2 && x[1] == w[1] && !w[0].symbolic() && !w[1].symbolic(),
+  c.require(x.rank() == 2 && w.rank() == 2 && x[1] == w[1] && !w[1].symbolic(),
             "x is [tokens, d] and the weight [vocab, d]");
   if (storage_only(c.dtype(1))) {
     c.require(c.dtype(0) == DType::f32 && c.value(1).role == Role::weight &&
