@@ -1,8 +1,6 @@
 // The products of a training step at 512 tokens: forward with f32 weights (x Wᵀ), back through
 // weights (dY W: f32, or quantized as a file stores them), gradients of weights (dYᵀ X), the head
-// over a few rows, and LoRA's thin ones. "bf16" may round its operands, "f32" may not. Warm: an
-// optimizer's step touches far more than a cache holds, but these products read their operands many
-// times.
+// over a few rows, and LoRA's thin ones. "bf16" may round its operands, "f32" may not.
 
 #include "bench/report.hpp"
 #include "kernels/matmul/matmul.hpp"
@@ -59,6 +57,11 @@ constexpr Product products[] = {
     {576, 512, 8, Form::weights},
     {1536, 512, 8, Form::weights},
     {8, 512, 576, Form::weights},
+    // and of rank 32
+    {512, 576, 32, Form::forward},
+    {512, 32, 576, Form::forward},
+    {32, 512, 576, Form::weights},
+    {576, 512, 32, Form::weights},
 };
 
 void run(benchmark::State& state, const Product& s, bool bf16, int threads) {

@@ -18,9 +18,11 @@ constexpr index_t fewest_rows = 17;
 // Shorter sums and narrower results, as of LoRA's factors, would mostly be padding: a panel has 32
 // columns, and pairs come 16 at a time.
 constexpr index_t fewest_columns = 17, shortest_sum = 17;
-// Rows that pass over a panel before the next: their halves of A stay in L2. And what is summed at
-// a time: a panel of 128 KiB, beside which A's rounded halves are of bounded size.
-constexpr index_t row_block = 512, k_block = 2048;
+// Rows that pass over a panel before the next: their halves of A stay in L2.
+constexpr index_t row_block = 512;
+// What is summed at a time, which bounds the room for A's halves: 128 KiB of a panel. Of few rows
+// reading B is much of the work, so a pass takes as much of it as stays in L2 from panel to panel.
+constexpr index_t k_block(index_t m) { return m <= 128 ? 1024 : 2048; }
 // Where panels are fewer than this, which threads could not share evenly, rows are cut as well, to
 // not less than what rounding a panel costs a few percent of.
 constexpr index_t fewest_chunks = 12, rows_of_a_cut = 128;
@@ -50,7 +52,7 @@ struct Room {
 
 Room room_of(index_t m, index_t k) {
   Room room{};
-  room.depth = round_up(std::min(k, k_block), tile_columns);
+  room.depth = round_up(std::min(k, k_block(m)), tile_columns);
   // an odd number of cache lines: rows at the same column then spread over all of a cache's sets
   room.a_row = room.depth + (room.depth / tile_columns % 2 == 0 ? tile_columns : 0);
   // amx reads whole tiles of rows
@@ -86,8 +88,8 @@ class Run {
         rows_(round_up(ceil_div(p.m, cuts_), tile_rows)) {}  // amx begins at whole tiles
 
   void all(Workers& workers) const {
-    for (index_t from = 0; from < p_.k; from += k_block) {
-      const index_t depth = std::min(k_block, p_.k - from);
+    for (index_t from = 0; from < p_.k; from += k_block(p_.m)) {
+      const index_t depth = std::min(k_block(p_.m), p_.k - from);
       parallel_for(workers, ceil_div(p_.m, rounded_rows),
                    [&](index_t chunk, int) { round_a(chunk, from, depth); });
       constexpr index_t none = -1;
@@ -171,7 +173,7 @@ class Run {
 
 void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
   // a form that nothing asks for: sums of several passes would have to stand beside all of C
-  if (p.activation && p.accumulate && p.k > k_block) return scalar::matmul(workers, p);
+  if (p.activation && p.accumulate && p.k > k_block(p.m)) return scalar::matmul(workers, p);
   Run(isa, p).all(workers);
 }
 

@@ -141,6 +141,10 @@ struct PieceQ6_K {
   }
 };
 
+// Rows ahead of the one that is read, some 300 ns: a panel's pieces of them lie too far apart for
+// the hardware to guess.
+constexpr index_t ahead = 64;
+
 template <class Read>
 void pack_stored(const unsigned char* rows, index_t row, index_t k, index_t from, index_t columns,
                  std::uint16_t* to) {
@@ -156,7 +160,13 @@ void pack_stored(const unsigned char* rows, index_t row, index_t k, index_t from
     }
     Read::read(at, from / piece, w);
   };
+  const auto ask_for = [&](index_t i) {
+    _mm_prefetch(reinterpret_cast<const char*>(rows) + i * row + from / Read::weights * Read::bytes,
+                 _MM_HINT_T0);
+  };
   for (index_t i = 0; i < depth; i += 2, to += line) {
+    ask_for(i + ahead);
+    ask_for(i + ahead + 1);
     vf even[vectors] = {vf(0.0F), vf(0.0F)}, odd[vectors] = {vf(0.0F), vf(0.0F)};
     if (i < k) read(i, even);
     if (i + 1 < k) read(i + 1, odd);
