@@ -7,6 +7,7 @@ from peers.process import json_of, run_once
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROMPT = "The capital of France is"
+TUNED_STEPS = 6  # of which the first are slower: memory is touched, weights are packed
 BATCHED_CONTEXT = 4096  # tokens of all answers together: 16 × 128, and as many to spare
 
 RATE, SENTENCES, FIRST, MEMORY = "tokens/s", "sentences/s", "first token, ms", "peak RSS, MiB"
@@ -31,6 +32,10 @@ def embedding_rate(work, seconds):
     return {RATE: work.batch * work.prompt / seconds}
 
 
+def tuned(report):
+    return {RATE: report["tokens_per_s"], MEMORY: report["peak_mb"]}
+
+
 def generating_process(work, command, read_prompt):
     """Runs a program that writes text, from its start to its end."""
     prompt = ["-f", read_prompt(work.prompt)] if work.prompt else ["-p", PROMPT]
@@ -42,7 +47,7 @@ class Attn(Engine):
     name = "attn"
 
     def __init__(self, material, programs):
-        self.bench, self.run = programs / "attn-bench", programs / "attn-run"
+        self.bench, self.run, self.tune = (programs / f"attn-{name}" for name in ("bench", "run", "tune"))
         self.material = material
         self.needs = (self.bench, self.run, material.language_model, material.encoder)
 
@@ -51,6 +56,12 @@ class Attn(Engine):
         return json_of([self.run, "--info", "--json"])["isa"]
 
     def measure(self, work):
+        if work.tune:
+            return tuned(json_of([
+                self.tune, self.material.language_model, "--task", "lm", "--data", self.material.sequences(work),
+                f"--{work.tune}", "--batch-size", work.parallel, "--context", work.prompt,
+                "--steps", TUNED_STEPS, "-t", work.threads, "-o", self.material.made / f"tuned-{work.tune}",
+                "--json"]))
         environment = {"ATTN_ISA": work.isa} if work.isa else {}
         model = self.material.encoder if work.batch else self.material.language(work.weights)
         if work.context:
@@ -77,7 +88,7 @@ class LlamaCpp(Engine):
         self.needs = (self.bench, material.language_model)
 
     def measure(self, work):
-        if work.batch or work.isa not in self.levels:
+        if work.batch or work.tune or work.isa not in self.levels:
             return {}
         model = self.material.language(work.weights)
         if work.context:
@@ -119,6 +130,24 @@ class PythonEncoder(Engine):
         return embedding_rate(work, measured["median_seconds"])
 
 
+class PyTorch(Engine):
+    """PyTorch with transformers and peft, in a Python of their own."""
+
+    def __init__(self, name, precision, methods, peers, material):
+        self.name, self.precision, self.methods = name, precision, methods
+        self.python, self.environment = peers / "torch/bin/python", peers / "torch/env"
+        self.material = material
+        self.needs = (self.python, self.environment, material.language_model)
+
+    def measure(self, work):
+        if work.tune not in self.methods:
+            return {}
+        command = [self.python, "-B", HERE / "torch_tune.py", self.material.language_model, work.tune,
+                   self.precision, work.threads, work.parallel, work.prompt, TUNED_STEPS]
+        # its libraries are found through variables that a file sets
+        return tuned(json_of(["bash", "-c", '. "$1"; shift; exec "$@"', "bash", self.environment, *command]))
+
+
 def all_engines(peers, material, programs):
     return [
         Attn(material, programs),
@@ -127,4 +156,6 @@ def all_engines(peers, material, programs):
         PythonEncoder("ONNX Runtime", "onnxruntime", "f32", peers, material),
         PythonEncoder("OpenVINO", "openvino", "f32", peers, material),
         PythonEncoder("OpenVINO bf16", "openvino", "bf16", peers, material),
+        PyTorch("PyTorch bf16", "bf16", ("lora",), peers, material),
+        PyTorch("PyTorch f32", "f32", ("lora", "full"), peers, material),
     ]

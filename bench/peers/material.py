@@ -1,9 +1,12 @@
 """The files that bench/compare gives to the engines: the same to each."""
 
+import json
 import pathlib
+import random
 
 from peers.process import Failed, output_of
 
+FEWEST_WORDS = 49_000  # of any vocabulary that is compared
 LANGUAGE_MODEL = "smollm2-135m-instruct"
 # words that are a token each, with the blank before them
 SENTENCE = ("the people of this city like to walk along the river in the evening when the sun goes down "
@@ -37,6 +40,17 @@ class Material:
         if not part.exists():
             raise Failed(f"{self.quantize} wrote no {part}")
         part.rename(path)
+
+    def sequences(self, work):
+        """A file of JSON Lines with as many texts, of tokens at random, as the work takes."""
+        path = self.made / f"sequences-{work.parallel}x{work.prompt}.jsonl"
+        if not path.exists():
+            self.made.mkdir(parents=True, exist_ok=True)
+            numbers = random.Random(0)
+            lines = [json.dumps({"tokens": [numbers.randrange(FEWEST_WORDS) for _ in range(work.prompt)]})
+                     for _ in range(work.parallel)]
+            path.write_text("\n".join(lines) + "\n", encoding="ascii")
+        return path
 
     def prompt(self, tokens):
         """A file with a text of as many tokens."""

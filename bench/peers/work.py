@@ -27,6 +27,7 @@ class Work:
     isa: str = ""  # the level where it is not the best
     start: bool = False
     context: int = 0  # tokens of the cache; of work in a new process only
+    tune: str = ""  # "lora" or "full": updates from `parallel` texts of `prompt` tokens
 
     @property
     def name(self):
@@ -76,6 +77,8 @@ def all_work(thread_counts, best_isa):
              for threads in thread_counts]
     work += encoder(thread_counts, "bf16")
     most = max(thread_counts)
+    work += [Work("SmolLM2", f"tune {method} 4x128", most, 128, parallel=4, tune=method)
+             for method in ("lora", "full")]
     # a short cache, because some fill it with zeros when they start
     work.append(Work("SmolLM2", "start", most, start=True, context=512))
     work.append(Work("MiniLM", "start", most, 16, batch=1, precision="f32", start=True))
