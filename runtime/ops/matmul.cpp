@@ -84,7 +84,8 @@ class MatmulKernel final : public Kernel {
         stored_(storage_only(c.dtype(1))),
         tiled_(tiled_b(c, pairwise_)),
         layout_(c.layout(1)),
-        constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float>),
+        constant_b_(c.constant[1] && !pairwise_ && !stored_ && std::is_same_v<T, float> &&
+                    c.precision != Precision::bf16),
         bf16_(c.bf16_grade),
         packs_(c.packs) {}
 
@@ -116,7 +117,10 @@ class MatmulKernel final : public Kernel {
         args_.stored.data = pack_->data();
       } else if (constant_b_) {
         const std::size_t bytes = impl_->packed_bytes(problem, isa_);
-        pack_ = bytes > 0 ? &packs_->find(b_data_, impl_->name, bytes) : nullptr;
+        // the way back through a weight reads it in the other order
+        const void* const kind =
+            problem.b_transposed ? static_cast<const void*>(impl_->name) : impl_;
+        pack_ = bytes > 0 ? &packs_->find(b_data_, kind, bytes) : nullptr;
         args_.packed_b = pack_ != nullptr ? pack_->data() : nullptr;
       }
     }
@@ -213,6 +217,8 @@ class MatmulKernel final : public Kernel {
   bool pairwise_, stored_;
   bool tiled_;           // are tiles multiplied?
   WeightLayout layout_;  // how B stands
+  // worth packing in advance? Where all may be rounded, forward products are in tiles, and the way
+  // back is as fast without a copy.
   bool constant_b_;
   bool bf16_;  // may operands be rounded?
   std::shared_ptr<Packs> packs_;
