@@ -52,7 +52,7 @@ struct MatmulArgs {
   const T* bias = nullptr;  ///< [n] or null
   std::optional<Unary> activation;
   /// B as stored weights; data and tiles null: b or packed_b are read. With batch 1, and
-  /// accumulate only with tiles and m > 8.
+  /// accumulate only with rows of B, or with tiles and m > 8.
   StoredWeights stored;
   /// B as matmul_pack wrote it for this level and implementation, or null. b is then not read.
   const void* packed_b = nullptr;

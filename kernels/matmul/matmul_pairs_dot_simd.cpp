@@ -84,9 +84,35 @@ void pack_columns(const MatrixView<float>& b, index_t k, index_t columns, std::u
   }
 }
 
-// A piece of one of a K-quant's sub-blocks alone: a panel needs one in eight.
-struct PieceQ4_K {
-  static constexpr index_t weights = Q4_K::weights, bytes = Q4_K::bytes;
+inline __m512i bytes_of(const uint8_t* p) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline __m512i nibbles_of(const uint8_t* p, int upper) {
+  return _mm512_and_si512(_mm512_srl_epi32(bytes_of(p), _mm_cvtsi32_si128(4 * upper)),
+                          _mm512_set1_epi32(15));
+}
+// Four bits, and a fifth where `high` has one, times d plus m.
+inline vf five_bits(__m512i low, __mmask16 high, vf d, vf m) {
+  const __m512i q = _mm512_mask_or_epi32(low, high, low, _mm512_set1_epi32(16));
+  return fused(_mm512_cvtepi32_ps(q), d, m);
+}
+
+template <class Block>
+struct PieceQ5 : Block {
+  static void read(const uint8_t* row, index_t at, vf (&w)[vectors]) {
+    const uint8_t* const b = row + at * Block::bytes;
+    const uint8_t* const q = b + Block::bytes - 16;
+    const float d = _cvtsh_ss(load_u16(b));
+    constexpr bool has_minimum = Block::bytes == Q5_1::bytes;
+    const vf m(has_minimum ? _cvtsh_ss(load_u16(b + 2)) : -16 * d);
+    const uint32_t high = load_u32(q - 4);
+    w[0] = five_bits(nibbles_of(q, 0), static_cast<__mmask16>(high), vf(d), m);
+    w[1] = five_bits(nibbles_of(q, 1), static_cast<__mmask16>(high >> 16), vf(d), m);
+  }
+};
+
+// A piece of a K-quant's block alone: a panel needs one in eight.
+struct PieceQ4_K : Q4_K {
   static void read(const uint8_t* row, index_t at, vf (&w)[vectors]) {
     const uint8_t* const b = row + at / 8 * bytes;
     const int j = static_cast<int>(at % 8);
@@ -97,32 +123,22 @@ struct PieceQ4_K {
       w[v] = fused(_mm512_cvtepi32_ps(nibbles_of(b + 16 + j / 2 * 32 + v * lanes, j % 2)), d, m);
     }
   }
-  static __m512i bytes_of(const uint8_t* p) {
-    return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  static __m512i nibbles_of(const uint8_t* p, int upper) {
-    return _mm512_and_si512(_mm512_srl_epi32(bytes_of(p), _mm_cvtsi32_si128(4 * upper)),
-                            _mm512_set1_epi32(15));
-  }
 };
-struct PieceQ5_K {
-  static constexpr index_t weights = Q5_K::weights, bytes = Q5_K::bytes;
+struct PieceQ5_K : Q5_K {
   static void read(const uint8_t* row, index_t at, vf (&w)[vectors]) {
     const uint8_t* const b = row + at / 8 * bytes;
     const int j = static_cast<int>(at % 8);
     const ScaleMin s = scale_min(b + 4, j);
     const vf d(_cvtsh_ss(load_u16(b)) * static_cast<float>(s.scale));
     const vf m(-(_cvtsh_ss(load_u16(b + 2)) * static_cast<float>(s.min)));
-    const __m512i fifth = _mm512_set1_epi32(1 << j), sixteen = _mm512_set1_epi32(16);
+    const __m512i fifth = _mm512_set1_epi32(1 << j);
     for (int v = 0; v < vectors; ++v) {
-      const __m512i low = PieceQ4_K::nibbles_of(b + 48 + j / 2 * 32 + v * lanes, j % 2);
-      const __mmask16 high = _mm512_test_epi32_mask(PieceQ4_K::bytes_of(b + 16 + v * lanes), fifth);
-      w[v] = fused(_mm512_cvtepi32_ps(_mm512_mask_or_epi32(low, high, low, sixteen)), d, m);
+      w[v] = five_bits(nibbles_of(b + 48 + j / 2 * 32 + v * lanes, j % 2),
+                       _mm512_test_epi32_mask(bytes_of(b + 16 + v * lanes), fifth), d, m);
     }
   }
 };
-struct PieceQ6_K {
-  static constexpr index_t weights = Q6_K::weights, bytes = Q6_K::bytes;
+struct PieceQ6_K : Q6_K {
   static void read(const uint8_t* row, index_t at, vf (&w)[vectors]) {
     const uint8_t* const b = row + at / 8 * bytes;
     const int half = static_cast<int>(at % 8 / 4), part = static_cast<int>(at % 4);
@@ -131,10 +147,10 @@ struct PieceQ6_K {
     const float d = _cvtsh_ss(load_u16(b + 208));
     for (int v = 0; v < vectors; ++v) {
       const __m512i upper = _mm512_and_si512(
-          _mm512_srl_epi32(PieceQ4_K::bytes_of(high + v * lanes), _mm_cvtsi32_si128(2 * part)),
+          _mm512_srl_epi32(bytes_of(high + v * lanes), _mm_cvtsi32_si128(2 * part)),
           _mm512_set1_epi32(3));
-      const __m512i q = _mm512_or_si512(PieceQ4_K::nibbles_of(low + v * lanes, part / 2),
-                                        _mm512_slli_epi32(upper, 4));
+      const __m512i q =
+          _mm512_or_si512(nibbles_of(low + v * lanes, part / 2), _mm512_slli_epi32(upper, 4));
       const vf scale(d * static_cast<float>(static_cast<int8_t>(scales[v])));
       w[v] = scale * vf(_mm512_cvtepi32_ps(_mm512_sub_epi32(q, _mm512_set1_epi32(32))));
     }
@@ -207,8 +223,8 @@ void pack_stored_pairs(WeightType type, const unsigned char* rows, index_t row, 
     case WeightType::q8_0: return pack(ReadQ8_0{});
     case WeightType::q4_0: return pack(ReadQ4_0{});
     case WeightType::q4_1: return pack(ReadQ4_1{});
-    case WeightType::q5_0: return pack(ReadBlock<Q5_0>{});
-    case WeightType::q5_1: return pack(ReadBlock<Q5_1>{});
+    case WeightType::q5_0: return pack(PieceQ5<Q5_0>{});
+    case WeightType::q5_1: return pack(PieceQ5<Q5_1>{});
     case WeightType::q4_k: return pack(PieceQ4_K{});
     case WeightType::q5_k: return pack(PieceQ5_K{});
     case WeightType::q6_k: return pack(PieceQ6_K{});

@@ -84,9 +84,10 @@ class MatmulKernel final : public Kernel {
         stored_(storage_only(c.dtype(1))),
         tiled_(tiled_b(c, pairwise_)),
         layout_(c.layout(1)),
-        // packed for x Wᵀ alone: dY W on the way back would need, and be found, in another order
+        // packed for x Wᵀ alone: a second order, for dY W on the way back, would take as much
+        // memory
         constant_b_(c.constant[1] && attributes_.transpose_b && !pairwise_ && !stored_ &&
-                    std::is_same_v<T, float>),
+                    std::is_same_v<T, float> && c.precision != Precision::bf16),
         bf16_(c.bf16_grade),
         packs_(c.packs) {}
 
@@ -118,6 +119,7 @@ class MatmulKernel final : public Kernel {
         args_.stored.data = pack_->data();
       } else if (constant_b_) {
         const std::size_t bytes = impl_->packed_bytes(problem, isa_);
+        // the way back through a weight reads it in the other order
         pack_ = bytes > 0 ? &packs_->find(b_data_, impl_->name, bytes) : nullptr;
         args_.packed_b = pack_ != nullptr ? pack_->data() : nullptr;
       }
@@ -215,6 +217,8 @@ class MatmulKernel final : public Kernel {
   bool pairwise_, stored_;
   bool tiled_;           // are tiles multiplied?
   WeightLayout layout_;  // how B stands
+  // worth packing in advance? Where all may be rounded, forward products are in tiles, and the way
+  // back is as fast without a copy.
   bool constant_b_;
   bool bf16_;  // may operands be rounded?
   std::shared_ptr<Packs> packs_;

@@ -270,3 +270,54 @@ TEST_CASE("float32 gradients at every level follow the float64 ones", "[autodiff
     }
   }
 }
+
+TEST_CASE("gradients that may be rounded to bfloat16 follow the exact ones", "[autodiff][isa]") {
+  // products in every order that gradients take, of enough rows to be rounded
+  const auto gradients_of = [](attn::kernels::Isa isa, Precision precision) {
+    Graph g;
+    const std::vector<Shape> shapes{{2, 20, 40}, {50, 40}, {50, 36}, {40, 33}};
+    std::vector<ValueId> weights;
+    std::vector<std::vector<float>> numbers;
+    std::vector<Binding> bindings;
+    for (const Shape& shape : shapes) {
+      const auto seed = static_cast<std::uint32_t>(weights.size() + 1);
+      weights.push_back(g.weight("w" + std::to_string(seed), DType::f32, shape));
+      numbers.push_back(random_values<float>(elements(shape), seed));
+    }
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      bindings.push_back({weights[i], numbers[i].data()});
+    }
+    const ValueId y = matmul(g, linear(g, weights[0], weights[1]), weights[2]);
+    const ValueId flat = reshape(g, y, Shape{40, 36});
+    const ValueId z = matmul(g, weights[3], flat, {.transpose_a = true, .alpha = 0.5});
+    const ValueId c =
+        g.constant(DType::f32, Shape{33 * 36}, converted<double>(random_values(33 * 36, 99)));
+    const ValueId loss = dot(g, reshape(g, z, Shape{33 * 36}), c);
+    const std::vector<ValueId> wanted = gradients(g, loss, weights);
+    SessionOptions options;
+    options.isa = isa;
+    options.precision = precision;
+    Session session(g, wanted, bindings, options);
+    session.run();
+    std::vector<std::vector<float>> all;
+    for (const ValueId id : wanted) {
+      const TensorView& t = session.tensor(id);
+      all.emplace_back(t.as<const float>(), t.as<const float>() + t.elements());
+    }
+    return all;
+  };
+  const auto exact = gradients_of(attn::kernels::Isa::scalar, Precision::f32);
+  for (const attn::kernels::Isa isa : attn::kernels::supported_isas()) {
+    for (const Precision precision : {Precision::automatic, Precision::bf16}) {
+      const auto got = gradients_of(isa, precision);
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        INFO("weight " << i << " at " << attn::kernels::isa_name(isa));
+        // two or three products, each of them 1e-5 off where operands have eight bits
+        CHECK(nmse(got[i], exact[i]) <= (precision == Precision::bf16 ? 1e-4 : 1e-11));
+        if (precision == Precision::bf16 && attn::kernels::has_dot_products(isa)) {
+          CHECK(nmse(got[i], exact[i]) > 1e-9);
+        }
+      }
+    }
+  }
+}

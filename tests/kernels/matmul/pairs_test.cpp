@@ -208,6 +208,7 @@ TEST_CASE("rounded products of small integers are exact in every order", "[matmu
                                   {48, 45, 130},
                                   {130, 40, 33},
                                   {20, 70, 2100},
+                                  {130, 33, 2100},
                                   {600, 33, 70},
                                   {1050, 20, 40},
                                   {30, 400, 100}}) {
