@@ -119,7 +119,6 @@ class MatmulKernel final : public Kernel {
         args_.stored.data = pack_->data();
       } else if (constant_b_) {
         const std::size_t bytes = impl_->packed_bytes(problem, isa_);
-        // the way back through a weight reads it in the other order
         pack_ = bytes > 0 ? &packs_->find(b_data_, impl_->name, bytes) : nullptr;
         args_.packed_b = pack_ != nullptr ? pack_->data() : nullptr;
       }

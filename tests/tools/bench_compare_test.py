@@ -31,6 +31,14 @@ ATTN_BENCH = """#!/bin/sh
 echo "${ATTN_ISA-best} $@" >>"$(dirname "$0")/calls"
 echo '[{"avg_ts": 50.0, "p50_ns": 4000000000}]'
 """
+ATTN_TUNE = """#!/bin/sh
+echo "$@" >>"$(dirname "$0")/tune_calls"
+echo '{"tokens_per_s": 600.0, "peak_mb": 500.0}'
+"""
+TORCH = """#!/bin/sh
+echo "$LIBRARIES $@" >>"$(dirname "$0")/calls"
+echo '{"tokens_per_s": 100.0, "peak_mb": 2000.0}'
+"""
 PYTHON = """#!/bin/sh
 echo "$@" >>"$(dirname "$0")/calls"
 echo '{"median_seconds": 8.0}'
@@ -148,6 +156,21 @@ class CompareTest(ToolTest):
         self.program("llama.cpp/bin/llama-bench", "#!/bin/sh\necho unexpected\n")
         err = self.compare("-t", "1", "-r", "1", "--only", "SmolLM2 pp128", programs=self.our_programs("avx2"))[1]
         self.assertRegex(err, "bench/compare: llama.cpp, SmolLM2 pp128, threads 1: .*llama-bench printed no JSON\n")
+
+    def test_tuning_is_compared_with_the_precisions_there_are(self):
+        self.program("torch/bin/python", TORCH)
+        (self.peers / "torch/env").write_text("export LIBRARIES=found\n")
+        self.program("bin/attn-tune", ATTN_TUNE)
+        out, _ = self.compare("-t", "2", "-r", "1", "--only", "tune", programs=self.our_programs("avx2"))
+        rows = self.table(out)
+        self.assertEqual(rows[0], ["work", "threads", "", "attn", "PyTorch bf16", "PyTorch f32", "attn / best peer"])
+        self.assertEqual(rows[1], ["SmolLM2 tune lora 4x128", "2", "tokens/s", "600", "100", "100", "6.00×"])
+        self.assertEqual(rows[4], ["SmolLM2 tune full 4x128", "2", "peak RSS, MiB", "500", "–", "2,000", "4.00×"])
+        methods = [call.split("tune.py")[1].split()[1:3] for call in self.calls("torch/bin/calls")]
+        self.assertEqual(methods, [["lora", "bf16"], ["lora", "f32"], ["full", "f32"]])
+        self.assertTrue(all(call.startswith("found ") for call in self.calls("torch/bin/calls")))
+        lines = pathlib.Path(self.calls("bin/tune_calls")[0].split("--data ")[1].split()[0]).read_text().splitlines()
+        self.assertEqual([len(json.loads(line)["tokens"]) for line in lines], [128] * 4)
 
     def test_levels_are_compared_with_the_build_for_them(self):
         for folder, rate in (("llama.cpp", "100"), ("llama.cpp-avx2", "20")):
