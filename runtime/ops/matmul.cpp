@@ -232,15 +232,22 @@ class MatmulKernel final : public Kernel {
 };
 
 // C = α A B, so with G the gradient of C: dA = α G Bᵀ and dB = α Aᵀ G, each transposed where its
-// operand is.
+// operand is. What an activation was given has gone, and is computed again.
 void gradient(GradientContext& c) {
   const auto& attributes = c.attributes<MatmulAttributes>();
-  if (attributes.activation || attributes.flatten) {
-    throw Error(ErrorKind::invalid,
-                "matmul: no gradient through a fused activation or the gradient of a projection");
+  if (attributes.flatten) {
+    throw Error(ErrorKind::invalid, "matmul: no gradient through the gradient of a projection");
   }
   Graph& graph = c.graph;
-  const ValueId g = c.arrived(0), a = c.input(0), b = c.input(1);
+  const ValueId a = c.input(0), b = c.input(1);
+  ValueId g = c.arrived(0);
+  if (attributes.activation) {
+    MatmulAttributes plain = attributes;
+    plain.activation.reset();
+    const ValueId bias = c.node.inputs.size() > 2 ? c.input(2) : ValueId::none;
+    g = graph.apply(unary_backward_op, {matmul(graph, a, b, plain, bias), g},
+                    *attributes.activation);
+  }
   const bool ta = attributes.transpose_a, tb = attributes.transpose_b;
   const double alpha = attributes.alpha;
   if (c.wanted(0)) {

@@ -60,6 +60,9 @@ std::vector<Case> cases() {
   });
   with("linear with bias over a batch", {{2, 3, 4}, {5, 4}, {5}},
        [](Graph& g, Ids w, ValueId) { return linear(g, w[0], w[1], w[2]); });
+  with("linear with an activation", {{2, 3, 4}, {5, 4}, {5}}, [](Graph& g, Ids w, ValueId) {
+    return matmul(g, w[0], w[1], {.transpose_b = true, .activation = Unary::gelu}, w[2]);
+  });
   with("matmul over a batch", {{2, 3, 4}, {4, 5}},
        [](Graph& g, Ids w, ValueId) { return matmul(g, w[0], w[1]); });
   with("softmax", {{3, 5}},

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <thread>
 
@@ -92,6 +93,7 @@ class Tuning {
       train_ = examples_of(*plan_.data, options);
     }
     if (plan_.evaluation) held_out_ = examples_of(*plan_.evaluation, options);
+    plan_.tune.scored = !std::isnan(train_.front().score);
     if (plan_.evaluation_share) {
       SplitExamples split =
           split_held_out(std::move(train_), *plan_.evaluation_share, plan_.tune.seed);
