@@ -240,6 +240,7 @@ void fill_batch(Session& session, const TuneGraph& graph, std::span<const TuneEx
   session.resize(symbols);
   if (graph.dropout != ValueId::none) put(session.tensor(graph.dropout), 0, shares.dropout);
   if (pairs) return fill_pairs(session, graph, examples, shares);
+  if (graph.token_types != ValueId::none) clear(session.tensor(graph.token_types));
   Rows rows(session, graph);
   for (const TuneExample& example : examples) {
     const std::size_t first = rows.add(example.tokens);

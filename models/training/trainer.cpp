@@ -119,30 +119,36 @@ void Trainer::take_limits() {
   limits_.scored = options_.scored;
   limits_.context = options_.context;
   std::int64_t longest = 0;
+  int layers = 0, heads = 0;
+  const auto take = [&](const auto& config, std::int64_t positions) {
+    limits_.vocab = config.vocab;
+    longest = positions;
+    layers = config.layers;
+    heads = config.heads;
+  };
+  const Shapes shapes = shapes_of(model_.specs);
   if (model_.kind->purpose == Purpose::encoder) {
-    const EncoderConfig config = encoder_config(*model_.metadata, shapes_of(model_.specs));
-    limits_.vocab = config.vocab;
-    longest = config.positions;
+    const EncoderConfig config = encoder_config(*model_.metadata, shapes);
+    take(config, config.positions);
   } else if (model_.kind->purpose == Purpose::language) {
-    const DecoderConfig config = decoder_config(*model_.metadata, shapes_of(model_.specs));
-    limits_.vocab = config.vocab;
-    longest = config.context;
-    const auto chosen = [](const std::vector<int>& asked, int count, const char* what) {
-      std::vector<int> all = asked;
-      if (all.empty()) {
-        all.resize(static_cast<std::size_t>(count));
-        std::iota(all.begin(), all.end(), 0);
-      }
-      for (const int each : all) {
-        require(each >= 0 && each < count,
-                std::string(what) + " " + text(each) + " is not in 0.." + text(count - 1));
-      }
-      return all;
-    };
-    if (options_.task == TuneTask::attention) {
-      goal_.layers = chosen(options_.attention.layers, config.layers, "layer");
-      heads_ = chosen(options_.attention.heads, config.heads, "head");
+    const DecoderConfig config = decoder_config(*model_.metadata, shapes);
+    take(config, config.context);
+  }
+  const auto chosen = [](const std::vector<int>& asked, int count, const char* what) {
+    std::vector<int> all = asked;
+    if (all.empty()) {
+      all.resize(static_cast<std::size_t>(count));
+      std::iota(all.begin(), all.end(), 0);
     }
+    for (const int each : all) {
+      require(each >= 0 && each < count,
+              std::string(what) + " " + text(each) + " is not in 0.." + text(count - 1));
+    }
+    return all;
+  };
+  if (options_.task == TuneTask::attention) {
+    goal_.layers = chosen(options_.attention.layers, layers, "layer");
+    heads_ = chosen(options_.attention.heads, heads, "head");
   }
   require(longest == 0 || options_.context <= longest,
           "context: " + text(options_.context) + " is more than the model's " + text(longest));

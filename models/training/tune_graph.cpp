@@ -37,17 +37,18 @@ class Builder {
       to_.language_loss = head_loss(graph_, trunk.hidden, trunk.head, to_.targets, to_.scale);
       to_.loss = to_.language_loss;
     }
-    if (attends) attention(trunk, config.heads);
+    if (attends) attention(trunk.attention, config.heads, graph_.value(trunk.hidden).dtype);
+  }
+
+  void encoder_attention() {
+    const EncoderConfig config = encoder_config(metadata_, shapes_of(specs_));
+    const EncoderGraph trunk = encoder(config, false);
+    attention(trunk.attention, config.heads, graph_.value(trunk.hidden).dtype);
   }
 
   void similarity() {
     const EncoderConfig config = encoder_config(metadata_, shapes_of(specs_));
-    const EncoderGraph trunk = build_encoder(graph_, config, specs_, true, true);
-    to_.tokens = trunk.tokens;
-    to_.positions = trunk.positions;
-    to_.token_types = trunk.token_types;
-    to_.sequences = trunk.sequences;
-    to_.between_layers = trunk.between_layers;
+    const EncoderGraph trunk = encoder(config, true);
     const DType number = graph_.value(trunk.hidden).dtype;
     const Symbol texts = graph_.symbol("texts"), pairs = graph_.symbol("pairs");
     const Dim tokens = graph_.value(trunk.tokens).shape[0];
@@ -76,14 +77,23 @@ class Builder {
   // a mean square that no embedding is near: texts of zeros stay zeros
   static constexpr double least_square = 1e-20;
 
+  EncoderGraph encoder(const EncoderConfig& config, bool packed) {
+    EncoderGraph trunk = build_encoder(graph_, config, specs_, packed, true);
+    to_.tokens = trunk.tokens;
+    to_.positions = trunk.positions;
+    to_.token_types = trunk.token_types;
+    to_.sequences = trunk.sequences;
+    to_.between_layers = trunk.between_layers;
+    return trunk;
+  }
+
   // What the last token's queries give, in every chosen layer.
-  void attention(const DecoderGraph& trunk, int heads) {
-    const Dim tokens = graph_.value(trunk.tokens).shape[0];
-    const DType number = graph_.value(trunk.hidden).dtype;
+  void attention(const std::vector<ValueId>& by_layer, int heads, DType number) {
+    const Dim tokens = graph_.value(to_.tokens).shape[0];
     to_.coefficients = graph_.input("coefficients", number, Shape{heads, tokens});
     to_.looking = graph_.input("looking", number, Shape{heads, tokens});
     for (const int layer : goal_.layers) {
-      const ValueId weights = trunk.attention.at(static_cast<std::size_t>(layer));
+      const ValueId weights = by_layer.at(static_cast<std::size_t>(layer));
       const ValueId rows = reshape(graph_, last(graph_, weights, 1, 1), Shape{heads, tokens});
       const auto summed = [&](ValueId sum, ValueId coefficients) {
         const ValueId more = dot(graph_, rows, coefficients);
@@ -115,21 +125,22 @@ std::vector<ValueId> TuneGraph::results() const {
 
 void build_tune_graph(TuneGraph& to, const Architecture& kind, const Metadata& metadata,
                       std::span<const WeightSpec> specs, const TuneGoal& goal) {
-  const bool similarity = goal.task == TuneTask::similarity;
-  const Purpose wanted = similarity ? Purpose::encoder : Purpose::language;
-  if (kind.purpose != wanted) {
+  const auto require = [&](bool ok, const char* what) {
+    if (ok) return;
     throw Error(ErrorKind::usage,
-                std::string("tuning for ") +
-                    (similarity ? "similarity needs an encoder"
-                                : "language or attention needs a language model") +
-                    ", and this is a " + std::string(kind.name) + " model");
-  }
+                std::string(what) + ", and this is a " + std::string(kind.name) + " model");
+  };
+  const bool encodes = kind.purpose == Purpose::encoder;
+  require(encodes || kind.purpose == Purpose::language,
+          "tuning needs a language model or an encoder");
   Builder builder(to, metadata, specs, goal);
-  if (similarity) {
-    builder.similarity();
-  } else {
-    builder.language();
+  if (goal.task == TuneTask::similarity) {
+    require(encodes, "tuning for similarity needs an encoder");
+    return builder.similarity();
   }
+  require(!encodes || !goal.language, "tuning for language needs a language model");
+  if (encodes) return builder.encoder_attention();
+  builder.language();
 }
 
 }  // namespace attn::models

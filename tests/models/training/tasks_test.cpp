@@ -104,6 +104,10 @@ TEST_CASE("gradients of the attention loss are those of its differences") {
     options.attention.weight_beside_language = 0.7;
     check_gradients("tiny-llama", options, sentences());
   }
+  SECTION("of an encoder") {
+    options.lora.targets = {"query", "key"};
+    check_gradients("tiny-bert", options, sentences());
+  }
   SECTION("of all heads and weights") {
     options.method = TuneMethod::full;
     options.attention = {};
