@@ -303,7 +303,7 @@ void Trainer::read(const Session& session, const TuneGraph& graph, Losses& to) c
   }
   if (!std::isfinite(to.whole)) {
     throw Error(ErrorKind::numerical,
-                "tuning: the loss of step " + text(steps_ + 1) + " is " + text(to.whole));
+                "tuning: the loss after " + text(steps_) + " updates is " + text(to.whole));
   }
 }
 
@@ -318,8 +318,9 @@ Trainer::Losses Trainer::finished(Losses losses) const noexcept {
 
 TuneStep Trainer::step(std::span<const TuneExample> examples) {
   const auto begin = std::chrono::steady_clock::now();
-  check(examples, static_cast<std::size_t>(options_.batch_size) *
-                      static_cast<std::size_t>(options_.accumulate));
+  const std::size_t most =
+      static_cast<std::size_t>(options_.batch_size) * static_cast<std::size_t>(options_.accumulate);
+  check(examples, most);
   TuneStep report;
   report.step = steps_ + 1;
   report.rate = rate_of(report.step);
@@ -343,8 +344,9 @@ TuneStep Trainer::step(std::span<const TuneExample> examples) {
   for (std::size_t at = 0, run = 0; at < examples.size(); at += some, ++run) {
     stop_if_cancelled();
     const auto batch = examples.subspan(at, std::min(some, examples.size() - at));
-    shares.dropout = static_cast<std::int32_t>(
-        (static_cast<std::uint64_t>(steps_) * examples.size() + run) & 0x7FFFFFFFU);
+    // no two runs of a tuning draw the same numbers: there are never more runs in a step
+    const auto draw = static_cast<std::uint64_t>(steps_) * most + run;
+    shares.dropout = static_cast<std::int32_t>(draw & 0x7FFFFFFFU);
     fill_batch(*train_, training_, batch, goal_, heads_, shares);
     if (!holds_) {
       *train_->tensor(in_training_.step).as<std::int32_t>() =
@@ -354,8 +356,10 @@ TuneStep Trainer::step(std::span<const TuneExample> examples) {
     train_->run();
     read(*train_, training_, losses);
   }
-  stop_if_cancelled();
-  if (holds_) report.gradient_norm = update(report);
+  if (holds_) {
+    stop_if_cancelled();
+    report.gradient_norm = update(report);
+  }
   losses = finished(std::move(losses));
   report.loss = losses.whole;
   report.language_loss = losses.language;
