@@ -136,15 +136,18 @@ class Tuner {
  public:
   /// Plans everything. Throws Error(usage) for options out of range, a model that the task is not
   /// for, or a target that names no projection; Error(invalid) for an adapter that does not fit;
-  /// Error(memory), saying where the memory would go, if it is more than the limit.
+  /// Error(memory), saying where the memory would go, if it is more than the limit;
+  /// Error(numerical), naming it, if a weight to be trained is not finite.
   Tuner(Model& model, const TuneOptions& options);
   Tuner(Tuner&&) noexcept;
   Tuner& operator=(Tuner&&) noexcept;
   ~Tuner();
 
   /// One update from 1 to batch_size · accumulate examples. Throws Error(invalid), naming the
-  /// example, for what does not fit, before anything is computed; Error(numerical) if the loss or a
-  /// gradient is NaN or infinite (the tuner then holds no usable weights); Error(cancelled).
+  /// example, for what does not fit, before anything is computed; Error(numerical) if the loss, or
+  /// the norm of gradients that are clipped or accumulated, is NaN or infinite (the tuner then may
+  /// hold no usable weights); Error(cancelled), weights being as before the step. Other gradients
+  /// that are no numbers show in the weights, which are checked before they are written.
   TuneStep step(std::span<const TuneExample> examples);
 
   /// The loss on examples, without an update. Throws as step().
@@ -157,7 +160,8 @@ class Tuner {
   [[nodiscard]] const TuneOptions& options() const;
 
   /// lora: a folder in PEFT's layout. full: a model.bin. Written atomically, file by file. Throws
-  /// Error(io); Error(numerical) if a weight is no longer finite.
+  /// Error(io); Error(numerical), naming it, if a weight is no longer finite, or not in the type
+  /// that a file has it in.
   void save(const std::filesystem::path& path) const;
 
   /// Weights, moments and steps, with a checksum, atomically. `notes` comes back from resume().
@@ -169,8 +173,9 @@ class Tuner {
   /// model or other options.
   std::map<std::string, std::string> resume(const std::filesystem::path& file);
 
-  /// Ends a step() or evaluate() that is running, in any thread, with Error(cancelled) before its
-  /// update, and every later one at once. From any thread.
+  /// Ends a step() or evaluate() that is running, in any thread, with Error(cancelled), and every
+  /// later one at once; but a step whose weights are already being updated is done whole. From any
+  /// thread.
   void cancel() noexcept;
 
  private:

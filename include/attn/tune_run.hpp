@@ -24,7 +24,7 @@ struct TuneRunOptions {
   /// two newest are kept, those of an earlier run only until the first of this one.
   std::filesystem::path checkpoints;
   std::int64_t checkpoint_every = 0;  ///< updates; 0: only where the run is stopped
-  bool resume = false;                ///< go on from the newest checkpoint
+  bool resume = false;                ///< go on from the newest; `steps` may be more than they were
   /// After every update, and every evaluation with the updates before it, in the calling thread;
   /// returning false stops the run. What they throw ends it, without a checkpoint.
   std::function<bool(const TuneStep&)> on_step;
@@ -60,7 +60,7 @@ struct TuneResult {
 /// resumed or not. Throws what the tuner throws, and tune_steps(); Error(io) if the folder of
 /// checkpoints cannot be used, another process uses it, or there is none to resume from;
 /// Error(invalid) naming a checkpoint that is damaged, or of another model, other options or other
-/// data.
+/// data; Error(usage) for one with more updates than the run is to have.
 TuneResult tune(Tuner& tuner, std::span<const TuneExample> train,
                 std::span<const TuneExample> held_out, const TuneRunOptions& options);
 

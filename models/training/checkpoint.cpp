@@ -34,6 +34,7 @@ std::string options_text(const Trainer& trainer) {
   if (o.method == TuneMethod::lora) {
     add("rank", o.lora.rank);
     add("alpha", o.lora.alpha);
+    if (trainer.parameters().rank_stabilized()) text += ", rslora";
     add("dropout", o.lora.dropout);
   }
   add("batch size", o.batch_size);
@@ -95,10 +96,7 @@ std::int64_t steps_of(const Safetensors& file) {
 void write_checkpoint(const std::filesystem::path& file, const Trainer& trainer,
                       const std::map<std::string, std::string>& notes) {
   const Parameters& parameters = trainer.parameters();
-  if (!parameters.finite()) {
-    throw Error(ErrorKind::numerical,
-                "tuning: weights are no longer finite; " + file.string() + " was not written");
-  }
+  parameters.require_finite(file);
   std::map<std::string, std::string> metadata{{version_key, version},
                                               {step_key, std::to_string(trainer.steps())},
                                               {of_key, options_text(trainer)},

@@ -79,7 +79,10 @@ CheckpointFolder::CheckpointFolder(fs::path folder) : folder_(std::move(folder))
 std::vector<CheckpointFolder::Checkpoint> CheckpointFolder::checkpoints() const {
   std::vector<Checkpoint> all;
   for (const std::string& name : names_in(folder_)) {
-    if (const auto step = step_of(name)) all.push_back({*step, folder_ / name});
+    std::error_code error;  // no file: not one of ours
+    if (const auto step = step_of(name); step && fs::is_regular_file(folder_ / name, error)) {
+      all.push_back({*step, folder_ / name});
+    }
   }
   std::sort(all.begin(), all.end(),
             [](const Checkpoint& a, const Checkpoint& b) { return a.step > b.step; });
@@ -92,9 +95,15 @@ fs::path CheckpointFolder::file_of(std::int64_t step) const {
   return folder_ / (std::string(prefix) + number + std::string(suffix));
 }
 
-void CheckpointFolder::keep(std::size_t count) const {
-  const std::vector<Checkpoint> all = checkpoints();
-  for (std::size_t i = count; i < all.size(); ++i) remove_file(all[i].file);
+void CheckpointFolder::keep(std::size_t count, const fs::path& newest) const {
+  std::size_t kept = 0;
+  for (const Checkpoint& each : checkpoints()) {
+    if (each.file == newest || (kept > 0 && kept < count)) {
+      ++kept;
+    } else {
+      remove_file(each.file);
+    }
+  }
 }
 
 }  // namespace attn::models

@@ -27,8 +27,9 @@ class CheckpointFolder {
 
   [[nodiscard]] std::filesystem::path file_of(std::int64_t step) const;
 
-  /// Removes all but the `count` newest.
-  void keep(std::size_t count) const;
+  /// Removes all but `newest` and those before it that make up `count` with it: what has more
+  /// updates is of an earlier run.
+  void keep(std::size_t count, const std::filesystem::path& newest) const;
 
  private:
   std::filesystem::path folder_;

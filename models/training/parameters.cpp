@@ -167,10 +167,18 @@ std::vector<runtime::Binding> Parameters::bindings(const runtime::Graph& graph,
   return bindings;
 }
 
-bool Parameters::finite() const {
-  return std::all_of(all_.begin(), all_.end(), [&](const Parameter& each) {
+const Parameter* Parameters::not_finite() const noexcept {
+  const auto found = std::find_if_not(all_.begin(), all_.end(), [&](const Parameter& each) {
     return number_ == DType::f64 ? all_finite<double>(each) : all_finite<float>(each);
   });
+  return found == all_.end() ? nullptr : &*found;
+}
+
+void Parameters::require_finite(const std::filesystem::path& target) const {
+  const Parameter* const found = not_finite();
+  if (found == nullptr) return;
+  throw Error(ErrorKind::numerical,
+              target.string() + ": was not written: " + found->name + " is no longer finite");
 }
 
 std::size_t Parameters::elements() const {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -61,6 +62,9 @@ class Parameters {
   /// The adapter with its present values. There has to be one.
   [[nodiscard]] AdapterFile adapter() const;
 
+  /// Is alpha divided by √rank? False without an adapter.
+  [[nodiscard]] bool rank_stabilized() const noexcept { return adapter_ && adapter_->use_rslora; }
+
   /// The model's specs with those of the trained tensors: in their place, or after them.
   [[nodiscard]] const std::vector<WeightSpec>& specs() const noexcept { return specs_; }
   [[nodiscard]] std::span<Parameter> all() noexcept { return all_; }
@@ -72,8 +76,12 @@ class Parameters {
   [[nodiscard]] std::vector<runtime::Binding> bindings(const runtime::Graph& graph,
                                                        const Weights& weights) const;
 
-  /// Is every value a finite number?
-  [[nodiscard]] bool finite() const;
+  /// The first that has a value which is not finite; null: none has.
+  [[nodiscard]] const Parameter* not_finite() const noexcept;
+
+  /// What was to be written of them. Throws Error(numerical), naming it and the parameter, unless
+  /// every value is finite.
+  void require_finite(const std::filesystem::path& target) const;
 
   /// Elements of everything that is trained.
   [[nodiscard]] std::size_t elements() const;

@@ -29,7 +29,8 @@ class RunLoop {
         each_(static_cast<std::size_t>(engine.options().batch_size) *
               static_cast<std::size_t>(engine.options().accumulate)),
         order_(train.size(), each_, options.shuffle, engine.options().seed),
-        record_(data_fingerprint(train, each_, options.shuffle), options.patience) {
+        record_(data_fingerprint(train, each_, options.shuffle),
+                data_fingerprint(held_out, 1, false), options.patience) {
     if (!options.checkpoints.empty()) folder_.emplace(options.checkpoints);
   }
 
@@ -93,12 +94,12 @@ class RunLoop {
     if (!folder_) return;
     const std::filesystem::path file = folder_->file_of(engine_.steps());
     if (file == last_checkpoint_) return;
-    // those of an earlier run, which this one was not to go on from, would outlive ours
-    if (!options_.resume && last_checkpoint_.empty()) folder_->keep(0);
     engine_.save_checkpoint(file, record_.notes());
+    // only now may those go of an earlier run, which this one was not to go on from
+    const bool first = !options_.resume && last_checkpoint_.empty();
     last_checkpoint_ = file;
     constexpr std::size_t kept = 2;  // should the newest be damaged, there is the one before
-    folder_->keep(kept);
+    folder_->keep(first ? 1 : kept, file);
   }
 
   void resume() {
@@ -122,6 +123,10 @@ class RunLoop {
       throw Error(ErrorKind::invalid, message);
     }
     last_checkpoint_ = all[0].file;
+    if (engine_.steps() > steps_) {
+      throw Error(ErrorKind::usage, "steps: " + std::to_string(steps_) + " are fewer than the " +
+                                        std::to_string(engine_.steps()) + " of " + name);
+    }
   }
 
   Engine& engine_;

@@ -105,7 +105,10 @@ std::map<std::string, std::string> RunRecord::notes() const {
   Json losses = Json::array(), evaluations = Json::array();
   for (const double loss : losses_) losses.push_back(number(loss));
   for (const EvaluatedStep& each : evaluations_) evaluations.push_back(evaluation_json(each));
-  return {{"data", data_}, {"losses", losses.dump()}, {"evaluations", evaluations.dump()}};
+  return {{"data", data_},
+          {"held_out", held_out_},
+          {"losses", losses.dump()},
+          {"evaluations", evaluations.dump()}};
 }
 
 void RunRecord::take(const std::map<std::string, std::string>& notes, std::int64_t steps,
@@ -130,6 +133,9 @@ void RunRecord::take(const std::map<std::string, std::string>& notes, std::int64
     for (const Json& each : evaluations) evaluations_.push_back(evaluation_of(each));
   } catch (const Json::exception&) {
     throw Error(ErrorKind::invalid, where + ": its notes are not those of a run");
+  }
+  if (!evaluations_.empty() && note("held_out") != held_out_) {
+    throw Error(ErrorKind::invalid, where + ": was evaluated on other data");
   }
   if (std::ssize(losses_) != steps) {
     throw Error(ErrorKind::invalid, where + ": has " + std::to_string(losses_.size()) +

@@ -13,8 +13,9 @@ namespace attn::models {
 /// What a run has seen so far, and what of it a checkpoint carries.
 class RunRecord {
  public:
-  /// `data` is the fingerprint of what is trained on.
-  RunRecord(std::string data, int patience) : data_(std::move(data)), patience_(patience) {}
+  /// Fingerprints of what is trained on and of what is held out.
+  RunRecord(std::string data, std::string held_out, int patience)
+      : data_(std::move(data)), held_out_(std::move(held_out)), patience_(patience) {}
 
   void add(const TuneStep& step);
   void add(const TuneEvaluation& evaluation, std::int64_t step);
@@ -30,13 +31,14 @@ class RunRecord {
   [[nodiscard]] double tokens_per_s() const;
 
   /// As text, and back: every number to the bit. take() throws Error(invalid), naming `where`, for
-  /// notes that are not of a run, of other data, or of other than `steps` updates.
+  /// notes that are not of a run, of other data (of other held-out data only where it was evaluated
+  /// on), or of other than `steps` updates.
   [[nodiscard]] std::map<std::string, std::string> notes() const;
   void take(const std::map<std::string, std::string>& notes, std::int64_t steps,
             const std::string& where);
 
  private:
-  std::string data_;
+  std::string data_, held_out_;
   int patience_;
   std::vector<double> losses_, speeds_;
   std::vector<EvaluatedStep> evaluations_;

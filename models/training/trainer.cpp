@@ -65,6 +65,9 @@ Trainer::Trainer(TrainedModel model, TuneOptions options, DType number)
   if (holds_) build_update();
   plan_memory();
   parameters_->fill(*model_.weights);
+  if (const Parameter* const found = parameters_->not_finite()) {
+    throw Error(ErrorKind::numerical, "tuning: " + found->name + " is not finite to begin with");
+  }
 }
 
 void Trainer::check_options() const {
@@ -254,14 +257,16 @@ void Trainer::plan_memory() {
   }
   if (options_.method == TuneMethod::lora) memory_.base = model_.weights->bytes();
   if (options_.memory_limit == 0 || memory_.total() <= options_.memory_limit) return;
-  constexpr std::size_t mib = 1 << 20;
-  const auto in_mib = [&](std::size_t bytes) { return text((bytes + mib - 1) / mib); };
-  throw Error(ErrorKind::memory, "tuning needs " + in_mib(memory_.total()) + " MiB (weights " +
-                                     in_mib(memory_.base + memory_.trained) + ", moments " +
-                                     in_mib(memory_.moments) + ", gradients " +
-                                     in_mib(memory_.gradients) + ", activations " +
-                                     in_mib(memory_.activations) + "), and the limit is " +
-                                     in_mib(options_.memory_limit) + " MiB");
+  // so that what is needed is more than the limit in what is printed, too
+  constexpr std::size_t mib = 1 << 20, least_in_mib = 64 * mib;
+  const std::size_t unit = options_.memory_limit < least_in_mib ? 1 : mib;
+  const auto up = [&](std::size_t bytes) { return text((bytes + unit - 1) / unit); };
+  throw Error(ErrorKind::memory, "tuning needs " + up(memory_.total()) +
+                                     (unit == 1 ? " bytes" : " MiB") + " (weights " +
+                                     up(memory_.base + memory_.trained) + ", moments " +
+                                     up(memory_.moments) + ", gradients " + up(memory_.gradients) +
+                                     ", activations " + up(memory_.activations) +
+                                     "), and the limit is " + text(options_.memory_limit / unit));
 }
 
 void Trainer::check(std::span<const TuneExample> examples, std::size_t most) const {
@@ -359,7 +364,7 @@ TuneStep Trainer::step(std::span<const TuneExample> examples) {
   if (holds_) {
     stop_if_cancelled();
     report.gradient_norm = update(report);
-  }
+  }  // otherwise the weights are updated already: the step is done, whoever cancels it now
   losses = finished(std::move(losses));
   report.loss = losses.whole;
   report.language_loss = losses.language;

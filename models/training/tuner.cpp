@@ -6,6 +6,9 @@
 #include "models/training/trainer.hpp"
 #include "runtime/stored.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace attn {
 
 using models::errors_of_ours;
@@ -61,6 +64,27 @@ std::map<std::string, std::string> Tuner::resume(const std::filesystem::path& fi
 
 void Tuner::cancel() noexcept { impl_->trainer.cancel(); }
 
+namespace {
+
+// A weight may have grown beyond what its type holds.
+void require_fits(const models::WeightSpec& spec, std::span<const std::byte> wide,
+                  const std::vector<std::byte>& narrow, const std::filesystem::path& path) {
+  const std::size_t count = wide.size() / sizeof(float);
+  std::vector<float> back(count);
+  kernels::dequantize(kernels::Isa::scalar, *runtime::weight_type(spec.dtype),
+                      static_cast<kernels::index_t>(count), narrow.data(), back.data());
+  const auto found =
+      std::find_if_not(back.begin(), back.end(), [](float x) { return std::isfinite(x); });
+  if (found == back.end()) return;
+  const float value =
+      reinterpret_cast<const float*>(wide.data())[static_cast<std::size_t>(found - back.begin())];
+  throw Error(ErrorKind::numerical, path.string() + ": was not written: " + spec.name + " has " +
+                                        std::to_string(value) + ", more than " +
+                                        std::string(runtime::dtype_name(spec.dtype)) + " holds");
+}
+
+}  // namespace
+
 // Every tensor of the model in the type it came in, where that is a type of numbers, else as F32.
 void Tuner::Impl::save_full(const std::filesystem::path& path) const {
   std::vector<std::vector<std::byte>> narrowed;
@@ -75,6 +99,7 @@ void Tuner::Impl::save_full(const std::filesystem::path& path) const {
       kernels::quantize(*runtime::weight_type(type),
                         static_cast<kernels::index_t>(parameter.elements),
                         reinterpret_cast<const float*>(data.data()), rounded.data());
+      require_fits(spec, data, rounded, path);
       data = rounded;
     }
     tensors.push_back({spec.name, type, spec.shape, data});
@@ -85,10 +110,7 @@ void Tuner::Impl::save_full(const std::filesystem::path& path) const {
 
 void Tuner::save(const std::filesystem::path& path) const {
   errors_of_ours([&] {
-    if (!impl_->trainer.parameters().finite()) {
-      throw Error(ErrorKind::numerical,
-                  "tuning: weights are no longer finite; " + path.string() + " was not written");
-    }
+    impl_->trainer.parameters().require_finite(path);
     if (impl_->trainer.options().method == TuneMethod::full) {
       impl_->save_full(path);
     } else {

@@ -73,10 +73,15 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::finish() {
+  if (file_.get() < 0) return;
   if (::fsync(file_.get()) != 0) fail(errno);
   // some file systems report a failed write only here
   if (::close(file_.release()) != 0) fail(errno);
+}
+
+void AtomicFile::commit() {
+  finish();
   if (::renameat(folder_.get(), temporary_.c_str(), folder_.get(), target_.filename().c_str()) !=
       0) {
     fail(errno);

@@ -31,7 +31,11 @@ class AtomicFile {
   /// Appends to the temporary.
   void write(std::span<const std::byte> bytes);
 
-  /// Puts the new content in place: fsync, rename, fsync of the folder. Called once, last.
+  /// Makes what was written durable (fsync, close); nothing can be appended any more. Of several
+  /// files that belong together, all are made durable before the first is put in place.
+  void finish();
+
+  /// Puts the new content in place: finish(), rename, fsync of the folder. Called once, last.
   void commit();
 
  private:

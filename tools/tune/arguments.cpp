@@ -112,7 +112,7 @@ void declare_training(CLI::App& app, Arguments& a) {
                 "Write a checkpoint into OUT.checkpoints every N updates, and on Ctrl-C");
   checks.flag("--resume", a.resume, "Go on from the newest checkpoint");
 
-  Group attention(app, "Language models and encoders: size-loss");
+  Group attention(app, "Language models: size-loss");
   attention.option("--layers", a.layers, "LIST", "Layers that learn to look: 14 or 0,3-5 (all)");
   attention.option("--heads", a.heads, "LIST", "And their heads (all)");
   attention.option("--attention-weight", a.attention_weight, "W",

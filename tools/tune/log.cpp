@@ -14,13 +14,8 @@ namespace attn::tools {
 
 using Json = nlohmann::ordered_json;  // numbers that are not finite become null
 
-TuneLog::TuneLog(std::string path, bool resume) : path_(std::move(path)), resume_(resume) {
-  if (!resume_) file_.open(path_, std::ios::trunc);
-  write("");
-}
-
 void TuneLog::add(const TuneStep& step, TuneTask task) {
-  keep_before(step.step, /*evaluated=*/false);
+  open(step.step, /*evaluated=*/false);
   Json line{{"step", step.step}, {"loss", step.loss}};
   if (task == TuneTask::attention) {
     line["language_loss"] = step.language_loss;
@@ -36,16 +31,16 @@ void TuneLog::add(const TuneStep& step, TuneTask task) {
 }
 
 void TuneLog::add(const TuneEvaluation& evaluation, TuneTask task, std::int64_t step) {
-  keep_before(step, /*evaluated=*/true);
+  open(step, /*evaluated=*/true);
   const Json line{{"step", step}, {"evaluation", Json::parse(evaluation_json(evaluation, task))}};
   write(line.dump() + "\n");
 }
 
-void TuneLog::keep_before(std::int64_t step, bool evaluated) {
-  if (!resume_) return;
-  resume_ = false;
+void TuneLog::open(std::int64_t step, bool evaluated) {
+  if (file_.is_open()) return;
   std::string kept;
-  std::ifstream old(path_);
+  std::ifstream old;
+  if (resume_) old.open(path_);
   for (std::string line; std::getline(old, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     // a line that was being written when the run was killed is none
@@ -56,11 +51,9 @@ void TuneLog::keep_before(std::int64_t step, bool evaluated) {
   }
   write_file(path_, kept);
   file_.open(path_, std::ios::app);
-  write("");
 }
 
 void TuneLog::write(const std::string& line) {
-  if (resume_) return;
   errno = 0;
   file_ << line << std::flush;
   if (!file_) {

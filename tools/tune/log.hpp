@@ -12,19 +12,20 @@ namespace attn::tools {
 /// the process' largest so far, in MB.
 class TuneLog {
  public:
-  /// Begins anew, or with `resume` keeps what the file says of the updates before those that
-  /// follow. Throws Error(io), as do the others.
-  TuneLog(std::string path, bool resume);
+  /// Touches nothing yet: a run that is refused leaves the log of the one before as it is. The
+  /// first line begins the file anew, or with `resume` keeps what it says of the updates before it.
+  TuneLog(std::string path, bool resume) : path_(std::move(path)), resume_(resume) {}
 
+  /// Throw Error(io).
   void add(const TuneStep& step, TuneTask task);
   void add(const TuneEvaluation& evaluation, TuneTask task, std::int64_t step);
 
  private:
-  void keep_before(std::int64_t step, bool evaluated);
+  void open(std::int64_t step, bool evaluated);
   void write(const std::string& line);
 
   std::string path_;
-  bool resume_;  // until the first line says from where
+  bool resume_;
   std::ofstream file_;
 };
 

@@ -7,7 +7,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <initializer_list>
 #include <limits>
+#include <utility>
+#include <vector>
 
 namespace attn::tools {
 namespace {
@@ -113,15 +116,39 @@ void take_attention(const Arguments& a, TunePlan& plan) {
   }
 }
 
-/// A folder that files can be made in, or whose place is free in one.
-void check_output_folder(const std::string& path) {
+/// A folder in which these files can be made or replaced, or whose place is free in one.
+void check_output_folder(const std::string& path, std::initializer_list<const char*> files) {
   const std::filesystem::path folder(path);
   std::error_code error;
-  if (std::filesystem::is_directory(folder, error)) return check_output_file(path + "/adapter");
+  if (std::filesystem::is_directory(folder, error)) {
+    for (const char* const file : files) check_output_file((folder / file).string());
+    return;
+  }
   if (std::filesystem::exists(folder, error)) {
-    throw Error(ErrorKind::io, path + ": cannot write: it is a file, and an adapter is a folder");
+    throw Error(ErrorKind::io, path + ": cannot write: it is a file, and has to be a folder");
   }
   check_output_file(path);
+}
+
+/// Nothing that is read, and no other result, would be lost under what is written.
+void check_apart(const TunePlan& plan) {
+  using File = std::pair<const char*, std::optional<std::string>>;
+  const bool full = plan.tune.method == TuneMethod::full;
+  std::vector<File> used{{"--data", plan.data}, {"--eval", plan.evaluation}};
+  const auto write = [&](const File& file) {
+    if (!file.second) return;
+    for (const auto& [option, path] : used) {
+      std::error_code error;
+      const bool same = path && std::filesystem::weakly_canonical(*path, error) ==
+                                    std::filesystem::weakly_canonical(*file.second, error);
+      if (same) refuse(std::string(file.first) + " " + *file.second + ": is also " + option);
+    }
+    used.push_back(file);
+  };
+  if (full) write({"-o", plan.output});  // which may be the model itself
+  used.emplace_back("MODEL", plan.model);
+  write({"--log", plan.log});
+  write({"--plot", plan.plot});
 }
 
 }  // namespace
@@ -164,12 +191,13 @@ TunePlan tune_plan(const Arguments& a) {
 }
 
 void check_outputs(const TunePlan& plan) {
+  check_apart(plan);
   if (plan.tune.method == TuneMethod::lora) {
-    check_output_folder(plan.output);
+    check_output_folder(plan.output, {"adapter_model.safetensors", "adapter_config.json"});
   } else {
     check_output_file(plan.output);
   }
-  if (!plan.run.checkpoints.empty()) check_output_folder(plan.run.checkpoints.string());
+  if (!plan.run.checkpoints.empty()) check_output_folder(plan.run.checkpoints.string(), {"lock"});
   for (const auto& path : {plan.log, plan.plot}) {
     if (path) check_output_file(*path);
   }

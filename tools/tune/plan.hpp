@@ -35,7 +35,8 @@ struct TunePlan {
 /// Throws Error(usage).
 [[nodiscard]] TunePlan tune_plan(const Arguments& arguments);
 
-/// Throws Error(io) if one of the files or folders cannot be written to.
+/// Throws Error(io) if one of the files or folders cannot be written to, Error(usage) if one is
+/// also something that is read, or another result.
 void check_outputs(const TunePlan& plan);
 
 }  // namespace attn::tools

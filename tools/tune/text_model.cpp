@@ -63,14 +63,12 @@ class Tuning {
  private:
   void check_model() {
     const TextInfo& text = model_.text();
-    const bool fits = plan_.tune.task == TuneTask::language     ? text.generates
-                      : plan_.tune.task == TuneTask::similarity ? text.embeds
-                                                                : true;
-    if (!fits) {
-      throw Error(ErrorKind::usage,
-                  "--task " + plan_.task + ": needs " +
-                      (plan_.tune.task == TuneTask::language ? "a language model" : "an encoder") +
-                      ", and " + plan_.model + " is a " + model_.architecture() + " model");
+    const bool similarity = plan_.tune.task == TuneTask::similarity;
+    if (similarity ? !text.embeds : !text.generates) {
+      throw Error(ErrorKind::usage, "--task " + plan_.task + ": needs " +
+                                        (similarity ? "an encoder" : "a language model") +
+                                        ", and " + plan_.model + " is a " + model_.architecture() +
+                                        " model");
     }
     if (plan_.context && *plan_.context > text.trained_context) {
       throw Error(ErrorKind::usage, "--context " + std::to_string(*plan_.context) +

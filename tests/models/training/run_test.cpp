@@ -56,6 +56,7 @@ class Engine {
   }
   void save_checkpoint(const std::filesystem::path& file,
                        const std::map<std::string, std::string>& notes) const {
+    if (fails_to_save) throw Error(ErrorKind::io, file.string() + ": the disk is full");
     runtime::Json json;
     json["steps"] = steps_;
     json["state"] = state_;
@@ -68,7 +69,7 @@ class Engine {
     state_ = json["state"];
     return json["notes"];
   }
-  bool cancelled = false;
+  bool cancelled = false, fails_to_save = false;
 };
 
 std::vector<TuneExample> examples(std::int32_t count) {
@@ -297,6 +298,31 @@ TEST_CASE("checkpoints that cannot be resumed from are named", "[training]") {
     run(engine, train, {}, options);
     CHECK(names(folder.path()) == std::set<std::string>{"lock", "step-00000002.safetensors"});
   }
+  SECTION("of a run that this one was to replace, but for a checkpoint that fails") {
+    options.resume = false;
+    Engine engine;
+    engine.fails_to_save = true;
+    require_error(ErrorKind::io, {"disk"}, [&] { run(engine, train, {}, options); });
+    CHECK(names(folder.path()) ==
+          std::set<std::string>{"lock", "step-00000004.safetensors", "step-00000006.safetensors"});
+  }
+  SECTION("with more updates than the run is to have") {
+    options.steps = 5;
+    Engine engine;
+    require_error(ErrorKind::usage, {"5", "6", newest.string()},
+                  [&] { run(engine, train, {}, options); });
+  }
+  SECTION("that were evaluated on other data") {
+    options.resume = false;
+    {
+      Engine engine;
+      run(engine, train, fewer, options);
+    }
+    options.resume = true;
+    Engine engine;
+    require_error(ErrorKind::invalid, {newest.string(), "evaluated on other data"},
+                  [&] { run(engine, train, train, options); });
+  }
 }
 
 TEST_CASE("a folder of checkpoints is one run's, and is kept clean", "[training]") {
@@ -316,8 +342,10 @@ TEST_CASE("a folder of checkpoints is one run's, and is kept clean", "[training]
     CHECK(mine.file_of(123456789) == all[0].file);
     require_error(ErrorKind::io, {folder.path().string(), "another process"},
                   [&] { const CheckpointFolder other(folder.path()); });
-    mine.keep(1);
+    std::filesystem::create_directory(folder / "step-99999999.safetensors");  // no file
+    mine.keep(1, all[0].file);
     CHECK(names(folder.path()) == std::set<std::string>{"lock", "notes.txt", "step-3.safetensors",
+                                                        "step-99999999.safetensors",
                                                         "step-123456789.safetensors"});
   }
   const CheckpointFolder again(folder.path());  // it was given back
