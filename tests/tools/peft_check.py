@@ -98,6 +98,17 @@ def gguf_of(model_folder, path):
     return True
 
 
+def tuned(model, name, folder):
+    """An adapter as attn-tune leaves it after some updates of every projection."""
+    sequences = folder / "sequences.jsonl"
+    sequences.write_text(json.dumps({"tokens": TOKENS}) + "\n")
+    adapter = folder / name
+    targets = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"
+    subprocess.run([os.environ["ATTN_TUNE"], str(model), "--task", "lm", "--data", str(sequences), "--targets", targets,
+                    "--lr", "0.01", "--steps", "20", "-o", str(adapter)], check=True, capture_output=True)
+    return adapter
+
+
 def check_tiny_models(folder):
     data = pathlib.Path(os.environ["ATTN_TEST_DATA"])
     good = compare(data / "tiny-llama", data / "tiny-llama/lora", data / "tiny-llama", folder)
@@ -105,9 +116,12 @@ def check_tiny_models(folder):
         model, adapter = data / name, folder / f"{name}-adapter"
         subprocess.run([os.environ["ATTN_TEST_ADAPTER"], str(model), str(adapter)], check=True)
         good &= compare(model, adapter, model, folder)
+    llama = data / "tiny-llama"
+    good &= compare(llama, tuned(llama, "tuned", folder), llama, folder)
     path = folder / "tiny-llama.gguf"
-    if gguf_of(data / "tiny-llama", path):
-        good &= compare(data / "tiny-llama", folder / "tiny-llama-adapter", path, folder)
+    if gguf_of(llama, path):
+        good &= compare(llama, folder / "tiny-llama-adapter", path, folder)
+        good &= compare(llama, tuned(path, "tuned-from-gguf", folder), path, folder)
     return good
 
 
