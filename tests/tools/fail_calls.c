@@ -1,6 +1,7 @@
 // A preloaded library under which one call of the system fails: the FAIL_AT-th FAIL_CALL (write,
 // fsync, close or renameat) on a file whose path, or whose folder's, has FAIL_PATH in it. Of a write
-// that fails, half is written first, as on a disk that becomes full.
+// that fails, half is written first, as on a disk that becomes full. The link FAIL_TOLD tells that
+// it came to that.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,14 +27,20 @@ static int counted(const char* call, int file) {
 
 static int fails_at(void) { return atoi(getenv("FAIL_AT")); }
 
+static int fail(int error) {
+  const int told = symlink("failed", getenv("FAIL_TOLD"));
+  (void)told;  // of a second one
+  errno = error;
+  return -1;
+}
+
 ssize_t write(int file, const void* bytes, size_t count) {
   static ssize_t (*next)(int, const void*, size_t);
   if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, "write");
   const int number = counted("write", file);
   if (number == 0 || number < fails_at()) return next(file, bytes, count);
   if (number == fails_at() && count > 1) return next(file, bytes, count / 2);
-  errno = ENOSPC;
-  return -1;
+  return fail(ENOSPC);
 }
 
 int fsync(int file) {
@@ -41,8 +48,7 @@ int fsync(int file) {
   if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, "fsync");
   const int number = counted("fsync", file);
   if (number == 0 || number != fails_at()) return next(file);
-  errno = EIO;
-  return -1;
+  return fail(EIO);
 }
 
 int close(int file) {
@@ -51,8 +57,7 @@ int close(int file) {
   const int number = counted("close", file);
   const int result = next(file);
   if (number == 0 || number != fails_at()) return result;
-  errno = EIO;
-  return -1;
+  return fail(EIO);
 }
 
 int renameat(int from_folder, const char* from, int to_folder, const char* to) {
@@ -60,6 +65,5 @@ int renameat(int from_folder, const char* from, int to_folder, const char* to) {
   if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, "renameat");
   const int number = counted("renameat", from_folder);
   if (number == 0 || number != fails_at()) return next(from_folder, from, to_folder, to);
-  errno = EIO;
-  return -1;
+  return fail(EIO);
 }

@@ -14,15 +14,9 @@ import time
 import unittest
 
 from cli_support import TUNE
-from tune_model_support import LLAMA, TuneModelTest
+from tune_model_support import LLAMA, TuneModelTest, digest, remove, tree
 
 METHODS = {"--lora": "out", "--full": "out.bin"}
-
-
-def tree(folder):
-    """The bytes of all files below a folder, by name."""
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 class FaultsTest(TuneModelTest):
@@ -114,9 +108,7 @@ class Memory(FaultsTest):
                                   "--log", "log.jsonl", out=out))
             self.assertEqual(sorted(os.listdir(self.folder)), ["data.jsonl"])
             self.call(TUNE, *self.lm(method, "--memory-limit", needed, "--json", out=out))
-            for name in METHODS.values():
-                path = self.folder / name
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            remove(self.folder / out)
 
     def test_the_system_has_no_more(self):
         # 1 GiB of addresses: enough for the process, not for activations of 128 long examples
@@ -143,8 +135,7 @@ class NoNumbers(FaultsTest):
                     old = tree(self.folder)
                     # the same options but for a rate that is no float; what was there is kept until
                     # a checkpoint of this run stands, and there is none
-                    self.refuses(6, ["tuning" if more else "out"],
-                                 *begin, "--steps", "3", "--lr", "1e300")
+                    self.refuses(6, ["was not written"], *begin, "--steps", "3", "--lr", "1e300")
                     self.assertEqual(tree(self.folder), old)
                     line = self.refused(6, TUNE, *self.lm(method, *more, "--lr", "1e30", "--steps",
                                                           "9", out=out))
@@ -153,8 +144,7 @@ class NoNumbers(FaultsTest):
                     rest = self.call(TUNE, *begin, "--steps", "4", "--lr", "0.01", "--json",
                                      "--resume")[0]
                     self.assertEqual(json.loads(rest)["resumed_from"], 3)
-                    for path in (self.folder / out, self.folder / (out + ".checkpoints")):
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    remove(self.folder / out, self.folder / (out + ".checkpoints"))
 
     def test_a_model_with_an_infinite_weight(self):
         name = "model.layers.1.mlp.down_proj.weight"
@@ -174,7 +164,8 @@ class NoNumbers(FaultsTest):
     def test_gradients_that_are_no_numbers_while_the_loss_is_one(self):
         # a token of zeros is divided by √eps, and its gradient by that in every layer again
         model = self.altered(
-            "steep", {"model.embed_tokens.weight": {5 * 64 + i: 0.0 for i in range(64)}},
+            "steep", {"model.embed_tokens.weight": {5 * 64 + i: 0.0 for i in range(64)},
+                      "model.norm.weight": {i: 1e4 for i in range(64)}},
             rms_norm_eps=1e-38)
         data = self.lines("five.jsonl", *({"tokens": [5, 1, 2, 3]} for _ in range(4)))
         for method, out in METHODS.items():
@@ -195,8 +186,9 @@ class NoNumbers(FaultsTest):
                         self.assertIsNotNone(json.loads(logged.read_text())["loss"])
                         logged.unlink()
                     self.assertEqual(list((self.folder / (out + ".checkpoints")).glob("step*")), [])
-                    self.assertEqual((self.folder / "out.bin").read_bytes(), b"old")
-                    self.assertEqual(tree(self.folder / "out"), {"adapter_config.json": b"old"})
+                    self.assertEqual(tree(self.folder / "out.bin"), {"out.bin": digest(b"old")})
+                    self.assertEqual(tree(self.folder / "out"),
+                                     {"adapter_config.json": digest(b"old")})
 
 
 class Targets(FaultsTest):
@@ -279,7 +271,7 @@ class Resuming(FaultsTest):
         self.losses("--steps", 4, "--checkpoint-every", 2, "--eval-split", "0.2")
         before = tree(self.folder)
         self.tokens("other.jsonl", count=13)
-        before["other.jsonl"] = (self.folder / "other.jsonl").read_bytes()
+        before["other.jsonl"] = digest((self.folder / "other.jsonl").read_bytes())
         newest = "out.checkpoints/step-00000004.safetensors"
         same = {"--steps": 6, "--eval-split": "0.2"}
 
@@ -373,15 +365,11 @@ class Resuming(FaultsTest):
                     self.assertFalse((self.folder / out).exists())
                     rest = self.losses(*arguments, "--resume", data="long.jsonl", out=out)
                     self.assertEqual(rest, whole)
-                    result, expected = self.folder / out, self.folder / "whole"
-                    self.assertEqual(tree(result) if result.is_dir() else result.read_bytes(),
-                                     tree(expected) if expected.is_dir() else expected.read_bytes())
-                for path in (self.folder / out, self.folder / f"{out}.checkpoints"):
-                    if path.exists():
-                        shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    self.assertEqual(list(tree(self.folder / out).values()),
+                                     list(tree(self.folder / "whole").values()))
+                remove(self.folder / out, self.folder / f"{out}.checkpoints")
             self.assertGreater(interrupted, 0)
-            path = self.folder / "whole"
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            remove(self.folder / "whole")
 
 
 if __name__ == "__main__":

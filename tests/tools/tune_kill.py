@@ -3,6 +3,7 @@ complete, and a run that was killed however often ends in the bytes of one that 
 
 tune_kill.py [KILLS [SEED]], with ATTN_TUNE and ATTN_TEST_DATA in the environment."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -23,13 +24,13 @@ class Run:
 
     def __init__(self, folder, method):
         self.folder = folder
-        self.method = method
+        self.method = [method, *(["--rank", "64"] if method == "--lora" else [])]  # more to write
         folder.mkdir()
         data = ({"tokens": [(7 * i + 3 * k) % 256 for k in range(8)]} for i in range(10))
         (folder / "data.jsonl").write_text("".join(json.dumps(each) + "\n" for each in data))
 
     def command(self, *more, out="out", steps=STEPS):
-        return [TUNE, str(LLAMA), "--task", "lm", self.method, "--data", "data.jsonl", "-o", out,
+        return [TUNE, str(LLAMA), "--task", "lm", *self.method, "--data", "data.jsonl", "-o", out,
                 "--steps", str(steps), "--batch-size", "2", "--eval-split", "0.2", "--eval-every",
                 "10", "--lr", "0.003", "--threads", "2", "--json", *more]
 
@@ -46,7 +47,8 @@ class Run:
         if not out.exists():
             return {}
         files = sorted(out.iterdir()) if out.is_dir() else [out]
-        return {path.name: path.read_bytes() for path in files if ".attn-" not in path.name}
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+                if ".attn-" not in path.name}
 
     def checkpoints(self):
         return sorted((self.folder / "out.checkpoints").glob("step-*.safetensors"))
