@@ -332,13 +332,11 @@ void write_adapter(const std::filesystem::path& folder, const AdapterFile& adapt
                        {module.out, module.rank},
                        std::as_bytes(std::span(module.b))});
   }
-  // what can fail of the second file does so before the first is put in place
+  runtime::AtomicFile weights(folder / adapter_weights_name), config(folder / adapter_config_name);
+  runtime::append_safetensors(weights, folder / adapter_weights_name, {{"format", "pt"}}, entries);
   const std::string text = config_text(adapter);
-  runtime::AtomicFile config(folder / adapter_config_name);
   config.write(std::as_bytes(std::span(text)));
-  config.finish();
-  runtime::write_safetensors(folder / adapter_weights_name, {{"format", "pt"}}, entries);
-  config.commit();
+  runtime::AtomicFile::commit(weights, config);
 }
 
 }  // namespace attn::models

@@ -70,9 +70,12 @@ std::vector<std::int32_t> line_ids(const Json& object, const char* key, std::int
   std::vector<std::int32_t> ids;
   ids.reserve(list.size());
   for (const Json& each : list) {
-    // a number beyond int64 is unsigned, and out of range as well
-    const bool whole = each.is_number_integer();
-    if (!whole || each > Json(vocab - 1) || each < Json(low)) {
+    // what no int64 holds is unsigned: compared as Json, 2^64 - 1 would be -1
+    const bool fits = each.is_number_unsigned()
+                          ? each.get<std::uint64_t>() < static_cast<std::uint64_t>(vocab)
+                          : each.is_number_integer() && each.get<std::int64_t>() >= low &&
+                                each.get<std::int64_t>() < vocab;
+    if (!fits) {
       refuse_data(where, std::string(key) + "[" + std::to_string(ids.size()) +
                              "]: " + runtime::json_text(each) + " is no token id in " +
                              std::to_string(low) + ".." + std::to_string(vocab - 1));

@@ -74,21 +74,37 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 }
 
 void AtomicFile::finish() {
-  if (file_.get() < 0) return;
   if (::fsync(file_.get()) != 0) fail(errno);
   // some file systems report a failed write only here
   if (::close(file_.release()) != 0) fail(errno);
 }
 
-void AtomicFile::commit() {
-  finish();
+void AtomicFile::place() {
   if (::renameat(folder_.get(), temporary_.c_str(), folder_.get(), target_.filename().c_str()) !=
       0) {
     fail(errno);
   }
   temporary_.clear();
+}
+
+void AtomicFile::sync_folder() {
   // EINVAL: a file system that cannot do this to folders keeps names in order itself
   if (::fsync(folder_.get()) != 0 && errno != EINVAL) fail(errno);
+}
+
+void AtomicFile::commit() {
+  finish();
+  place();
+  sync_folder();
+}
+
+void AtomicFile::commit(AtomicFile& first, AtomicFile& second) {
+  first.finish();
+  second.finish();
+  first.place();
+  second.place();
+  first.sync_folder();
+  second.sync_folder();
 }
 
 void AtomicFile::fail(int code) const {

@@ -31,14 +31,17 @@ class AtomicFile {
   /// Appends to the temporary.
   void write(std::span<const std::byte> bytes);
 
-  /// Makes what was written durable (fsync, close); nothing can be appended any more. Of several
-  /// files that belong together, all are made durable before the first is put in place.
-  void finish();
-
-  /// Puts the new content in place: finish(), rename, fsync of the folder. Called once, last.
+  /// Puts the new content in place: fsync, rename, fsync of the folder. Called once, last.
   void commit();
 
+  /// Of two files that belong together: both are durable before the first is renamed, so that what
+  /// fails, but for the second renaming, leaves both as they were, and nothing slow is between them.
+  static void commit(AtomicFile& first, AtomicFile& second);
+
  private:
+  void finish();  // makes what was written durable
+  void place();   // renames
+  void sync_folder();
   [[noreturn]] void fail(int code) const;
 
   std::filesystem::path target_;

@@ -1,7 +1,6 @@
 #include "runtime/formats/safetensors_writer.hpp"
 
 #include "attn/error.hpp"
-#include "runtime/formats/atomic_file.hpp"
 #include "runtime/formats/checked.hpp"
 #include "runtime/formats/json.hpp"
 #include "runtime/formats/safetensors_check.hpp"
@@ -105,10 +104,20 @@ std::string header_bytes(const std::map<std::string, std::string>& metadata,
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& path,
-                       const std::map<std::string, std::string>& metadata,
-                       std::span<const TensorEntry> tensors) {
-  const std::string name = path_text(path);
+namespace {
+
+struct Contents {
+  std::string header;
+  std::vector<const TensorEntry*> order;
+
+  void append_to(AtomicFile& file) const {
+    file.write(std::as_bytes(std::span(header)));
+    for (const TensorEntry* tensor : order) file.write(tensor->data);
+  }
+};
+
+Contents contents_of(const std::string& name, const std::map<std::string, std::string>& metadata,
+                     std::span<const TensorEntry> tensors) {
   check(tensors, metadata, name);
 
   std::vector<const TensorEntry*> order;
@@ -120,12 +129,24 @@ void write_safetensors(const std::filesystem::path& path,
   std::map<std::string, std::string> complete = metadata;
   complete[version_key] = std::to_string(format_version);
   complete[checksum_key] = checksum_text(checksum_of(order));
-  const std::string header = header_bytes(complete, order, name);
+  return {header_bytes(complete, order, name), std::move(order)};
+}
 
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& path,
+                       const std::map<std::string, std::string>& metadata,
+                       std::span<const TensorEntry> tensors) {
+  const Contents contents = contents_of(path_text(path), metadata, tensors);
   AtomicFile file(path);
-  file.write(std::as_bytes(std::span(header)));
-  for (const TensorEntry* tensor : order) file.write(tensor->data);
+  contents.append_to(file);
   file.commit();
+}
+
+void append_safetensors(AtomicFile& file, const std::filesystem::path& path,
+                        const std::map<std::string, std::string>& metadata,
+                        std::span<const TensorEntry> tensors) {
+  contents_of(path_text(path), metadata, tensors).append_to(file);
 }
 
 }  // namespace attn::runtime

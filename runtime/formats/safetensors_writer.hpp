@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/formats/atomic_file.hpp"
 #include "runtime/formats/safetensors.hpp"
 
 #include <filesystem>
@@ -25,5 +26,10 @@ namespace attn::runtime {
 void write_safetensors(const std::filesystem::path& path,
                        const std::map<std::string, std::string>& metadata,
                        std::span<const TensorEntry> tensors);
+
+/// The same bytes into a file that is not put in place yet; errors call it `path`.
+void append_safetensors(AtomicFile& file, const std::filesystem::path& path,
+                        const std::map<std::string, std::string>& metadata,
+                        std::span<const TensorEntry> tensors);
 
 }  // namespace attn::runtime

@@ -14,7 +14,7 @@ class TextModelFolder {
     const std::filesystem::path data(ATTN_TEST_DATA);
     for (const std::filesystem::path& from : {data / ("tiny-" + name), data / "tiny-text" / name}) {
       for (const auto& file : std::filesystem::directory_iterator(from)) {
-        if (!file.is_regular_file()) continue;  // an adapter
+        if (!file.is_regular_file()) continue;  // adapters beside it
         std::filesystem::copy_file(file.path(), folder_ / file.path().filename().string());
       }
     }

@@ -1,5 +1,6 @@
 """What the tests of attn-tune on language models and encoders share: models with text, and data."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -10,6 +11,29 @@ from cli_support import TUNE, ToolTest
 DATA = pathlib.Path(os.environ["ATTN_TEST_DATA"])
 LLAMA, BERT = (str(DATA / f"tiny-{name}") for name in ("llama", "bert"))
 CORPUS = "the pink elephant looked at the small mouse and the cat was in the house . " * 12
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def tree(path):
+    """What a file, or every file below a folder but locks, holds: digests by name; {}: nothing."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return {str(each.relative_to(path if path.is_dir() else path.parent)): digest(each.read_bytes())
+            for each in files if each.is_file() and each.name != "lock"}
+
+
+def remove(*paths):
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def copy(path, to):
+    shutil.copytree(path, to) if path.is_dir() else shutil.copy(path, to)
 
 
 class TuneModelTest(ToolTest):

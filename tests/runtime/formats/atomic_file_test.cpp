@@ -55,6 +55,20 @@ TEST_CASE("without commit the old file stays and the temporary goes", "[formats]
   REQUIRE(folder.entries() == 1);
 }
 
+TEST_CASE("two files are put in place together", "[formats][atomic_file]") {
+  const TemporaryFolder folder;
+  write_file(folder / "a", "old");
+  {
+    AtomicFile a(folder / "a"), b(folder / "b");
+    a.write(bytes_of("new"));
+    b.write(bytes_of("more"));
+    AtomicFile::commit(a, b);
+  }
+  REQUIRE(read_file(folder / "a") == "new");
+  REQUIRE(read_file(folder / "b") == "more");
+  REQUIRE(folder.entries() == 2);
+}
+
 TEST_CASE("permissions are kept, links followed", "[formats][atomic_file]") {
   const TemporaryFolder folder;
   write_file(folder / "secret", "old");
