@@ -124,6 +124,18 @@ class Training(TuneModelTest):
         self.assertGreaterEqual(result["evaluation_after"]["correlation"],
                                 result["evaluation_before"]["correlation"])
 
+    def test_pairs_without_scores(self):
+        model = self.with_text("bert")
+        pairs = self.file("pairs.tsv", "the cat\tthe mouse\nthe car\tparis\n"
+                                       "the house\tit was\nsmall\tlarge\n")
+        result = self.tune_model(model, "--task", "similarity", "--data", pairs, "--eval", pairs,
+                                 "-o", "out", "--lr", "0.01", "--epochs", 20)
+        self.assertEqual(list(result["evaluation_after"]), ["loss", "examples"])
+        self.assertLess(result["evaluation_after"]["loss"], result["evaluation_before"]["loss"])
+        scored = self.file("scored.tsv", "the cat\tthe mouse\t0.9\n")
+        self.refuses(3, ["scored.tsv:1", "score"], model, "--task", "similarity", "--data", pairs,
+                     "--eval", scored, "-o", "other")
+
     def test_size_loss_and_its_pages(self):
         for name in ("llama", "bert"):
             model = self.with_text(name)
@@ -131,6 +143,8 @@ class Training(TuneModelTest):
                 model, "--task", "size-loss", "--layers", 1, "--heads", "0,3", "-o", f"{name}-out",
                 "--steps", 30, "--lr", "0.01", "--page", f"{name}.html")
             self.assertLess(result["losses"][-1], result["losses"][0])
+            self.assertEqual(len(result["looked_at"]), 30)
+            self.assertGreater(result["looked_at"][-1], result["looked_at"][0])
             for end in ("before", "after"):
                 page = (self.folder / f"{name}-{end}.html").read_text()
                 self.assertIn(f"{end} tuning", page)
