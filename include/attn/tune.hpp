@@ -110,9 +110,10 @@ struct TuneStep {
 
 /// How a model does on examples it is not trained on.
 struct TuneEvaluation {
-  double loss = 0;         ///< as TuneStep::loss
-  double perplexity = 0;   ///< language, attention beside language
-  double correlation = 0;  ///< similarity with scores: Spearman's, of cosines and scores
+  double loss = 0;        ///< as TuneStep::loss
+  double perplexity = 0;  ///< language, attention beside language
+  /// similarity: Spearman's, of cosines and scores; NaN without scores.
+  double correlation = std::numeric_limits<double>::quiet_NaN();
   double language_loss = 0, attention_loss = 0, looked_at = 0;
   std::int64_t examples = 0;
 };

@@ -124,13 +124,30 @@ class Training(TuneModelTest):
         self.assertGreaterEqual(result["evaluation_after"]["correlation"],
                                 result["evaluation_before"]["correlation"])
 
+    def test_pairs_without_scores(self):
+        model = self.with_text("bert")
+        pairs = self.file("pairs.tsv", "the cat\tthe mouse\nthe car\tparis\n"
+                                       "the house\tit was\nsmall\tlarge\n")
+        result = self.tune_model(model, "--task", "similarity", "--data", pairs, "--eval", pairs,
+                                 "-o", "out", "--lr", "0.01", "--epochs", 20)
+        self.assertEqual(list(result["evaluation_after"]), ["loss", "examples"])
+        self.assertLess(result["evaluation_after"]["loss"], result["evaluation_before"]["loss"])
+        scored = self.file("scored.tsv", "the cat\tthe mouse\t0.9\n")
+        self.refuses(3, ["scored.tsv:1", "score"], model, "--task", "similarity", "--data", pairs,
+                     "--eval", scored, "-o", "other")
+
     def test_size_loss_and_its_pages(self):
-        result = self.tune_model(
-            self.with_text("llama"), "--task", "size-loss", "--layers", 1, "--heads", "0,3",
-            "-o", "out", "--steps", 30, "--lr", "0.01", "--page", "looks.html")
-        self.assertLess(result["losses"][-1], result["losses"][0])
-        for end in ("before", "after"):
-            self.assertIn(f"{end} tuning", (self.folder / f"looks-{end}.html").read_text())
+        for name in ("llama", "bert"):
+            model = self.with_text(name)
+            result = self.tune_model(
+                model, "--task", "size-loss", "--layers", 1, "--heads", "0,3", "-o", f"{name}-out",
+                "--steps", 30, "--lr", "0.01", "--page", f"{name}.html")
+            self.assertLess(result["losses"][-1], result["losses"][0])
+            self.assertEqual(len(result["looked_at"]), 30)
+            self.assertGreater(result["looked_at"][-1], result["looked_at"][0])
+            for end in ("before", "after"):
+                page = (self.folder / f"{name}-{end}.html").read_text()
+                self.assertIn(f"{end} tuning", page)
 
     def test_the_report_for_reading(self):
         out = self.call(TUNE, LLAMA, "--task", "lm", "--data", self.tokens(), "-o", "out",

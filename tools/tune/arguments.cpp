@@ -66,8 +66,8 @@ void declare_method(CLI::App& app, Arguments& a) {
         group.option("--dropout", a.dropout, "X",
                      "Chance that a factor's input is left out while training (0)"),
         group.option("--targets", a.targets, "A,B,C",
-                     "Ends of the projections' names: q_proj,v_proj,up_proj (those of attention: "
-                     "queries, keys, values, output)"),
+                     "Ends of the projections' names: q_proj,v_proj or 14.self_attn.q_proj (those "
+                     "of attention: queries, keys, values, output)"),
         group.option("--adapter", a.adapter, "DIR",
                      "Go on from this adapter; its rank, alpha and targets are taken")}) {
     full->excludes(option);

@@ -55,7 +55,7 @@ class Tuning {
     tuner.save(plan_.output);
     if (plan_.plot) write_loss_plot(*plan_.plot, plot(result));
     if (plan_.page) draw_pages();
-    const TuneReport report{result, plan_.tune.task, tuner.trained_parameters()};
+    const TuneReport report{result, plan_.tune.task, tuner.trained_parameters(), looked_at_};
     out_.print(plan_.json ? json_text(report) : closing_text(report) + written());
     out_.flush();
   }
@@ -98,6 +98,7 @@ class Tuning {
       train_ = std::move(split.train);
       held_out_ = std::move(split.held_out);
     }
+    plan_.tune.scored = !std::isnan(train_.front().score);
     plan_.tune.context =
         plan_.context.value_or(std::max(longest_example(train_), longest_example(held_out_)));
   }
@@ -141,11 +142,15 @@ class Tuning {
   bool on_step(const TuneStep& step) {
     if (log_) log_->add(step, plan_.tune.task);
     if (!first_) first_ = step.step;
+    const bool looks = plan_.tune.task == TuneTask::attention;
+    if (looks) looked_at_.push_back(step.looked_at);
     if (progress_.due()) {
       const double speed = step.seconds > 0 ? static_cast<double>(step.tokens) / step.seconds : 0;
-      progress_.show(step.step - *first_ + 1, total_ - *first_ + 1,
-                     fmt::format("{}/{}  loss {:.4f}  {:.0f} tokens/s  {:.0f} MB", step.step,
-                                 total_, step.loss, speed, peak_mb()));
+      progress_.show(
+          step.step - *first_ + 1, total_ - *first_ + 1,
+          fmt::format("{}/{}  loss {:.4f}{}  {:.0f} tokens/s  {:.0f} MB", step.step, total_,
+                      step.loss, looks ? fmt::format("  looked at {:.3f}", step.looked_at) : "",
+                      speed, peak_mb()));
     }
     return !interrupted();
   }
@@ -203,6 +208,7 @@ class Tuning {
   Out& out_;
   std::vector<TuneExample> train_, held_out_;
   std::optional<TuneLog> log_;
+  std::vector<double> looked_at_;      // of every update of this run, where that is learned
   std::optional<std::int64_t> first_;  // update of this run
   std::int64_t total_ = 0;
   ProgressBar progress_{"training"};

@@ -36,7 +36,7 @@ double peak_mb() {
 std::string evaluation_json(const TuneEvaluation& evaluation, TuneTask task) {
   nlohmann::ordered_json json{{"loss", evaluation.loss}};
   if (has_language(evaluation, task)) json["perplexity"] = evaluation.perplexity;
-  if (task == TuneTask::similarity) json["correlation"] = evaluation.correlation;
+  if (has_scores(evaluation, task)) json["correlation"] = evaluation.correlation;
   if (task == TuneTask::attention) {
     json["language_loss"] = evaluation.language_loss;
     json["attention_loss"] = evaluation.attention_loss;
@@ -55,6 +55,7 @@ std::string json_text(const TuneReport& report) {
   };
   JsonObject object;
   object.add("losses", json_list(result.losses));
+  if (report.task == TuneTask::attention) object.add("looked_at", json_list(report.looked_at));
   object.add("tokens_per_s", json_number(result.tokens_per_s));
   object.add("peak_mb", json_number(peak_mb()));
   object.add("evaluation_before", evaluation(false));
@@ -80,6 +81,9 @@ std::string closing_text(const TuneReport& report) {
     }
     table.row({"loss", loss});
   }
+  if (!report.looked_at.empty()) {
+    table.row({"looked at", change(report.looked_at.front(), report.looked_at.back())});
+  }
   if (!result.evaluations.empty()) {
     const TuneEvaluation& before = result.evaluations.front().evaluation;
     const TuneEvaluation& after = result.evaluations.back().evaluation;
@@ -93,7 +97,7 @@ std::string closing_text(const TuneReport& report) {
       table.row({"correlation", change(before.correlation, after.correlation)});
     }
     if (report.task == TuneTask::attention) {
-      table.row({"looked at", change(before.looked_at, after.looked_at)});
+      table.row({"held-out looked at", change(before.looked_at, after.looked_at)});
     }
   }
   table.row({"speed", fmt::format("{:.0f} tokens/s", result.tokens_per_s)});

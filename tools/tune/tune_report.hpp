@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace attn::tools {
 
@@ -18,10 +19,13 @@ struct TuneReport {
   const TuneResult& result;
   TuneTask task;
   std::int64_t trained_parameters = 0;
+  /// TuneTask::attention: what the size words had together, before every update of this run.
+  std::vector<double> looked_at = {};
 };
 
-/// {"losses", "tokens_per_s", "peak_mb", "evaluation_before", "evaluation_after",
-/// "trained_parameters", "stopped", "resumed_from"}; evaluations null without held-out data.
+/// {"losses", "looked_at" (of its task), "tokens_per_s", "peak_mb", "evaluation_before",
+/// "evaluation_after", "trained_parameters", "stopped", "resumed_from"}; evaluations null without
+/// held-out data.
 [[nodiscard]] std::string json_text(const TuneReport& report);
 
 /// The same in lines for reading.
