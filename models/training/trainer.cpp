@@ -306,10 +306,12 @@ void Trainer::read(const Session& session, const TuneGraph& graph, Losses& to) c
                                : static_cast<double>(cosines.as<const float>()[i]));
     }
   }
-  if (!std::isfinite(to.whole)) {
-    throw Error(ErrorKind::numerical,
-                "tuning: the loss after " + text(steps_) + " updates is " + text(to.whole));
-  }
+}
+
+void Trainer::require_finite(double number, const std::string& what) {
+  if (std::isfinite(number)) return;
+  throw Error(ErrorKind::numerical,
+              "tuning: " + what + " is " + (std::isnan(number) ? "nan" : "infinite"));
 }
 
 // The sums a graph computes, as losses: 1 − Σ a of the attention loss has its 1 here.
@@ -360,6 +362,7 @@ TuneStep Trainer::step(std::span<const TuneExample> examples) {
     }
     train_->run();
     read(*train_, training_, losses);
+    require_finite(losses.whole, "the loss of step " + text(report.step));
   }
   if (holds_) {
     stop_if_cancelled();
@@ -380,10 +383,7 @@ double Trainer::update(const TuneStep& report) {
   double square = 0;
   for (const ValueId each : norms_) square += scalar(*norm_, each);
   const double norm = std::sqrt(square);
-  if (!std::isfinite(norm)) {
-    throw Error(ErrorKind::numerical, "tuning: the gradient of step " + text(report.step) +
-                                          " has a norm of " + text(norm));
-  }
+  require_finite(norm, "the norm of the gradients of step " + text(report.step));
   *update_->tensor(in_update_.step).as<std::int32_t>() = static_cast<std::int32_t>(report.step);
   *update_->tensor(in_update_.rate).as<double>() = report.rate;
   // as torch.nn.utils.clip_grad_norm_
@@ -410,6 +410,7 @@ TuneEvaluation Trainer::evaluate(std::span<const TuneExample> examples) {
     fill_batch(*evaluate_, evaluation_, batch, goal_, heads_, shares);
     evaluate_->run();
     read(*evaluate_, evaluation_, losses);
+    require_finite(losses.whole, "the loss of an evaluation after " + text(steps_) + " updates");
   }
   losses = finished(std::move(losses));
   TuneEvaluation found;

@@ -70,6 +70,7 @@ class Trainer {
       const runtime::Graph& graph, std::vector<runtime::ValueId> fetches) const;
   [[nodiscard]] std::size_t examples_a_run() const noexcept;
   void read(const runtime::Session& session, const TuneGraph& graph, Losses& to) const;
+  static void require_finite(double number, const std::string& what);
   [[nodiscard]] Losses finished(Losses losses) const noexcept;
   [[nodiscard]] double update(const TuneStep& report);
   void stop_if_cancelled() const;

@@ -179,7 +179,7 @@ class NoNumbers(FaultsTest):
                     line = self.refused(6, TUNE, *arguments, "--steps", 1, "--checkpoint-every", 1)
                     logged = (self.folder / "log.jsonl")
                     if more:
-                        self.assertIn("gradient of step 1 has a norm of", line)
+                        self.assertIn("the norm of the gradients of step 1 is ", line)
                         self.assertFalse(logged.exists())
                     else:
                         self.assertIn("no longer finite", line)

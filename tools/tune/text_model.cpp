@@ -63,8 +63,10 @@ class Tuning {
  private:
   void check_model() {
     const TextInfo& text = model_.text();
+    const bool language = plan_.tune.task == TuneTask::language ||
+                          plan_.tune.attention.weight_beside_language.has_value();
     const bool similarity = plan_.tune.task == TuneTask::similarity;
-    if (similarity ? !text.embeds : !text.generates) {
+    if ((language && !text.generates) || (similarity && !text.embeds)) {
       throw Error(ErrorKind::usage, "--task " + plan_.task + ": needs " +
                                         (similarity ? "an encoder" : "a language model") +
                                         ", and " + plan_.model + " is a " + model_.architecture() +
@@ -98,7 +100,6 @@ class Tuning {
       train_ = std::move(split.train);
       held_out_ = std::move(split.held_out);
     }
-    plan_.tune.scored = !std::isnan(train_.front().score);
     plan_.tune.context =
         plan_.context.value_or(std::max(longest_example(train_), longest_example(held_out_)));
   }
