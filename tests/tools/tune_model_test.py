@@ -62,7 +62,7 @@ class Usage(TuneModelTest):
         data = self.tokens()
         self.refuses(2, ["language model", "bert"], BERT, "--task", "lm", "--data", data, "-o", "out")
         self.refuses(2, ["encoder", "llama"], LLAMA, "--task", "similarity", "--data", data, "-o", "out")
-        self.refuses(2, ["language model", "bert"], BERT, "--task", "size-loss", "-o", "out")
+        self.refuses(2, ["language model", "bert"], BERT, "--task", "size-loss", "--attention-weight", 1, "-o", "out")
         model = self.file("size.bin", size_loss_model(SEEDS["size_loss_attention"]["initial"]))
         self.refuses(2, ["language model"], model, "--task", "lm", "--data", data, "-o", "out")
         for arguments in (["--lora"], ["--steps", "3"], ["--data", data], ["--layers", "0"]):
