@@ -112,7 +112,7 @@ struct TuneStep {
 struct TuneEvaluation {
   double loss = 0;         ///< as TuneStep::loss
   double perplexity = 0;   ///< language, attention beside language
-  double correlation = 0;  ///< similarity with scores: Spearman's, of cosines and scores
+  double correlation = 0;  ///< similarity: Spearman's, of cosines and scores; NaN without scores
   double language_loss = 0, attention_loss = 0, looked_at = 0;
   std::int64_t examples = 0;
 };

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 
@@ -35,6 +36,8 @@ template <class Number>
 std::string text(Number number) {
   return std::to_string(number);
 }
+
+std::string number_text(double number) { return std::isnan(number) ? "NaN" : text(number); }
 
 }  // namespace
 
@@ -89,6 +92,8 @@ void Trainer::check_options() const {
   require(
       o.task != TuneTask::similarity || o.scored || o.batch_size <= most_pairs,
       "batch size: " + text(o.batch_size) + " pairs without scores, more than " + text(most_pairs));
+  require(o.task != TuneTask::similarity || o.scored || o.batch_size > 1,
+          "batch size: 1 pair without a score has no others to be told from");
   const auto& weight = o.attention.weight_beside_language;
   require(!weight || (std::isfinite(*weight) && *weight > 0),
           "attention weight: " + text(weight.value_or(0)) + " is not a number above 0");
@@ -316,8 +321,11 @@ void Trainer::read(const Session& session, const TuneGraph& graph, Losses& to) c
     }
   }
   if (!std::isfinite(to.whole)) {
+    const bool trains = &graph == &training_;
     throw Error(ErrorKind::numerical,
-                "tuning: the loss of step " + text(steps_ + 1) + " is " + text(to.whole));
+                "tuning: the loss " +
+                    (trains ? "of step " + text(steps_ + 1) : "after step " + text(steps_)) +
+                    " is " + number_text(to.whole));
   }
 }
 
@@ -389,7 +397,7 @@ double Trainer::update(const TuneStep& report) {
   const double norm = std::sqrt(square);
   if (!std::isfinite(norm)) {
     throw Error(ErrorKind::numerical, "tuning: the gradient of step " + text(report.step) +
-                                          " has a norm of " + text(norm));
+                                          " has a norm of " + number_text(norm));
   }
   *update_->tensor(in_update_.step).as<std::int32_t>() = static_cast<std::int32_t>(report.step);
   *update_->tensor(in_update_.rate).as<double>() = report.rate;
@@ -430,6 +438,8 @@ TuneEvaluation Trainer::evaluate(std::span<const TuneExample> examples) {
     std::vector<double> scores;
     for (const TuneExample& each : examples) scores.push_back(each.score);
     found.correlation = rank_correlation(losses.cosines, scores);
+  } else if (options_.task == TuneTask::similarity) {
+    found.correlation = std::numeric_limits<double>::quiet_NaN();
   }
   return found;
 }

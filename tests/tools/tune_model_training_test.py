@@ -124,6 +124,19 @@ class Training(TuneModelTest):
         self.assertGreaterEqual(result["evaluation_after"]["correlation"],
                                 result["evaluation_before"]["correlation"])
 
+    def test_similarity_without_scores(self):
+        model = self.with_text("bert")
+        pairs = self.file("pairs.tsv", "the cat\tthe mouse\nthe car\tparis\nthe house\tit was\n"
+                                       "small\tlarge\n")
+        arguments = (model, "--task", "similarity", "--data", pairs, "-o", "out", "--lr", "0.01",
+                     "--epochs", 20)
+        result = self.tune_model(*arguments, "--eval", pairs)
+        self.assertLess(result["losses"][-1], result["losses"][0])
+        self.assertIsNone(result["evaluation_after"]["correlation"])
+        scored = self.file("scored.tsv", "the cat\tthe mouse\t0.5\n")
+        self.refuses(3, ["scored.tsv:1", "score"], *arguments, "--eval", scored)
+        self.refuses(2, ["batch size"], *arguments, "--batch-size", 1)
+
     def test_size_loss_and_its_pages(self):
         result = self.tune_model(
             self.with_text("llama"), "--task", "size-loss", "--layers", 1, "--heads", "0,3",

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <thread>
 
@@ -95,6 +96,9 @@ class Tuning {
           split_held_out(std::move(train_), *plan_.evaluation_share, plan_.tune.seed);
       train_ = std::move(split.train);
       held_out_ = std::move(split.held_out);
+    }
+    if (plan_.tune.task == TuneTask::similarity) {
+      plan_.tune.scored = !std::isnan(train_.front().score);
     }
     plan_.tune.context =
         plan_.context.value_or(std::max(longest_example(train_), longest_example(held_out_)));

@@ -265,6 +265,17 @@ TEST_CASE("checkpoints of anything else are refused and change nothing", "[train
   Model qwen = Model::open(data_path("tiny-qwen2"), plain_options());
   refused(qwen, options, "another model");
 
+  const auto with_adapter = [](double scale) {
+    Options whole = plain_options();
+    whole.adapters.push_back({data_path("tiny-llama/lora"), scale});
+    return tiny_llama(whole);
+  };
+  Model whole = with_adapter(1), half = with_adapter(0.5);
+  Tuner(whole, options).save_checkpoint(folder / "one");
+  refused(half, options, "another tuning");
+  refused(model, options, "another");
+  write_file(folder / "one", good);
+
   for (std::size_t at = 0; at < good.size(); at += good.size() / 97) {
     INFO("byte " << at);
     std::string bad = good;
@@ -296,8 +307,10 @@ TEST_CASE("weights that are no numbers are not written, and what was written sta
                   [&] { tuner.save_checkpoint(folder / "good"); });
     require_error(ErrorKind::numerical, {(folder / "saved").string(), "not written"},
                   [&] { tuner.save(folder / "saved"); });
+    check_error([&] { tuner.evaluate(examples(4)); }, ErrorKind::numerical,
+                "tuning: the loss after step 1 is NaN");
     check_error([&] { tuner.step(examples(4)); }, ErrorKind::numerical,
-                "tuning: the loss of step 2");
+                "tuning: the loss of step 2 is NaN");
     CHECK(hash_of(folder / "good") == good);
     tuner.resume(folder / "good");
     CHECK(std::isfinite(tuner.evaluate(examples(4)).loss));
