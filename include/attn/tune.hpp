@@ -151,7 +151,8 @@ class Tuner {
   /// that are no numbers show in the weights, which are checked before they are written.
   TuneStep step(std::span<const TuneExample> examples);
 
-  /// The loss on examples, without an update. Throws as step().
+  /// The loss on examples, without an update. Throws as step(), and Error(memory) if what the first
+  /// call adds to memory() is more than the limit leaves.
   TuneEvaluation evaluate(std::span<const TuneExample> examples);
 
   /// Updates so far.

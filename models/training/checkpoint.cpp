@@ -6,6 +6,7 @@
 #include "runtime/formats/safetensors_writer.hpp"
 #include "runtime/formats/text.hpp"
 
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -23,6 +24,20 @@ constexpr const char* of_key = "attn.checkpoint.of";
 constexpr const char* base_key = "attn.checkpoint.base";
 constexpr std::string_view note_prefix = "note.";
 
+// How factors are applied, those included that the model came with.
+std::string factors_text(const Trainer& trainer) {
+  std::vector<double> numbers;
+  for (const WeightSpec& spec : trainer.parameters().specs()) {
+    if (!spec.lora) continue;
+    numbers.push_back(spec.lora->scale);
+    // only then it draws
+    if (spec.lora->dropout > 0) numbers.push_back(std::bit_cast<double>(spec.lora->seed));
+  }
+  if (numbers.empty()) return "";
+  return ", factors " +
+         runtime::checksum_text(runtime::data_checksum(std::as_bytes(std::span(numbers))));
+}
+
 // What the bits of a step depend on, beside weights, moments and data.
 std::string options_text(const Trainer& trainer) {
   const TuneOptions& o = trainer.options();
@@ -34,7 +49,6 @@ std::string options_text(const Trainer& trainer) {
   if (o.method == TuneMethod::lora) {
     add("rank", o.lora.rank);
     add("alpha", o.lora.alpha);
-    if (trainer.parameters().rank_stabilized()) text += ", rslora";
     add("dropout", o.lora.dropout);
   }
   add("batch size", o.batch_size);
@@ -45,7 +59,7 @@ std::string options_text(const Trainer& trainer) {
   add("warm-up", static_cast<double>(o.warmup));
   if (o.schedule == Schedule::cosine) add("cosine over", static_cast<double>(o.steps));
   add("precision", static_cast<int>(o.precision));
-  text += ", seed " + std::to_string(o.seed);
+  text += ", seed " + std::to_string(o.seed) + factors_text(trainer);
   if (o.checkpoint_activations) text += ", activations checkpointed";
   if (o.task == TuneTask::attention) {
     add("attention weight", o.attention.weight_beside_language.value_or(0));

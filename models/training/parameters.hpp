@@ -62,9 +62,6 @@ class Parameters {
   /// The adapter with its present values. There has to be one.
   [[nodiscard]] AdapterFile adapter() const;
 
-  /// Is alpha divided by √rank? False without an adapter.
-  [[nodiscard]] bool rank_stabilized() const noexcept { return adapter_ && adapter_->use_rslora; }
-
   /// The model's specs with those of the trained tensors: in their place, or after them.
   [[nodiscard]] const std::vector<WeightSpec>& specs() const noexcept { return specs_; }
   [[nodiscard]] std::span<Parameter> all() noexcept { return all_; }

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <numeric>
 
@@ -35,6 +36,7 @@ template <class Number>
 std::string text(Number number) {
   return std::to_string(number);
 }
+
 
 }  // namespace
 
@@ -89,6 +91,8 @@ void Trainer::check_options() const {
   require(
       o.task != TuneTask::similarity || o.scored || o.batch_size <= most_pairs,
       "batch size: " + text(o.batch_size) + " pairs without scores, more than " + text(most_pairs));
+  require(o.task != TuneTask::similarity || o.scored || o.batch_size > 1,
+          "batch size: 1 pair without a score has no others to be told from");
   const auto& weight = o.attention.weight_beside_language;
   require(!weight || (std::isfinite(*weight) && *weight > 0),
           "attention weight: " + text(weight.value_or(0)) + " is not a number above 0");
@@ -256,17 +260,32 @@ void Trainer::plan_memory() {
     memory_.gradients += each.gradient.bytes();
   }
   if (options_.method == TuneMethod::lora) memory_.base = model_.weights->bytes();
-  if (options_.memory_limit == 0 || memory_.total() <= options_.memory_limit) return;
+  check_limit(memory_);
+}
+
+void Trainer::check_limit(const TuneMemory& memory) const {
+  if (options_.memory_limit == 0 || memory.total() <= options_.memory_limit) return;
   // so that what is needed is more than the limit in what is printed, too
   constexpr std::size_t mib = 1 << 20, least_in_mib = 64 * mib;
   const std::size_t unit = options_.memory_limit < least_in_mib ? 1 : mib;
   const auto up = [&](std::size_t bytes) { return text((bytes + unit - 1) / unit); };
-  throw Error(ErrorKind::memory, "tuning needs " + up(memory_.total()) +
+  throw Error(ErrorKind::memory, "tuning needs " + up(memory.total()) +
                                      (unit == 1 ? " bytes" : " MiB") + " (weights " +
-                                     up(memory_.base + memory_.trained) + ", moments " +
-                                     up(memory_.moments) + ", gradients " + up(memory_.gradients) +
-                                     ", activations " + up(memory_.activations) +
+                                     up(memory.base + memory.trained) + ", moments " +
+                                     up(memory.moments) + ", gradients " + up(memory.gradients) +
+                                     ", activations " + up(memory.activations) +
                                      "), and the limit is " + text(options_.memory_limit / unit));
+}
+
+// Beside the session that trains, which keeps its memory.
+void Trainer::prepare_evaluation() {
+  if (evaluate_) return;
+  auto session = make_session(evaluation_.graph, evaluation_.results());
+  TuneMemory memory = memory_;
+  memory.activations += session->memory().arena;
+  check_limit(memory);
+  memory_ = memory;
+  evaluate_ = std::move(session);
 }
 
 void Trainer::check(std::span<const TuneExample> examples, std::size_t most) const {
@@ -396,7 +415,7 @@ double Trainer::update(const TuneStep& report) {
 
 TuneEvaluation Trainer::evaluate(std::span<const TuneExample> examples) {
   check(examples, examples.size());
-  if (!evaluate_) evaluate_ = make_session(evaluation_.graph, evaluation_.results());
+  prepare_evaluation();
   std::int64_t targets = 0;
   for (const TuneExample& each : examples) targets += goal_.language ? target_count(each) : 0;
   BatchShares shares;
@@ -424,6 +443,8 @@ TuneEvaluation Trainer::evaluate(std::span<const TuneExample> examples) {
     std::vector<double> scores;
     for (const TuneExample& each : examples) scores.push_back(each.score);
     found.correlation = rank_correlation(losses.cosines, scores);
+  } else if (options_.task == TuneTask::similarity) {
+    found.correlation = std::numeric_limits<double>::quiet_NaN();
   }
   return found;
 }

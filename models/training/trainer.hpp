@@ -65,6 +65,8 @@ class Trainer {
   void build_training();
   void build_update();
   void plan_memory();
+  void check_limit(const TuneMemory& memory) const;
+  void prepare_evaluation();
   [[nodiscard]] runtime::SessionOptions session_options(const runtime::Graph& graph) const;
   [[nodiscard]] std::unique_ptr<runtime::Session> make_session(
       const runtime::Graph& graph, std::vector<runtime::ValueId> fetches) const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "support/files.hpp"
+#include "support/references.hpp"
 
 #include <filesystem>
 #include <string>
@@ -11,8 +12,8 @@ namespace attn::test {
 class TextModelFolder {
  public:
   explicit TextModelFolder(const std::string& name) {
-    const std::filesystem::path data(ATTN_TEST_DATA);
-    for (const std::filesystem::path& from : {data / ("tiny-" + name), data / "tiny-text" / name}) {
+    for (const std::filesystem::path& from :
+         {data_path("tiny-" + name), data_path("tiny-text/" + name)}) {
       for (const auto& file : std::filesystem::directory_iterator(from)) {
         if (!file.is_regular_file()) continue;  // adapters beside it
         std::filesystem::copy_file(file.path(), folder_ / file.path().filename().string());

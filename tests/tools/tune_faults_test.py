@@ -109,6 +109,14 @@ class Memory(FaultsTest):
             self.assertEqual(sorted(os.listdir(self.folder)), ["data.jsonl"])
             self.call(TUNE, *self.lm(method, "--memory-limit", needed, "--json", out=out))
             remove(self.folder / out)
+            # to evaluate takes more, and comes first
+            self.refuses(5, [f"limit is {needed}"],
+                         *self.lm(method, "--memory-limit", needed, "--eval", "data.jsonl", "--log",
+                                  "log.jsonl", out=out))
+            self.assertEqual(sorted(os.listdir(self.folder)), ["data.jsonl"])
+            self.call(TUNE, *self.lm(method, "--memory-limit", 2 * needed, "--json", "--eval",
+                                     "data.jsonl", out=out))
+            remove(self.folder / out)
 
     def test_the_system_has_no_more(self):
         # 1 GiB of addresses: enough for the process, not for activations of 128 long examples

@@ -135,6 +135,8 @@ class Training(TuneModelTest):
         scored = self.file("scored.tsv", "the cat\tthe mouse\t0.9\n")
         self.refuses(3, ["scored.tsv:1", "score"], model, "--task", "similarity", "--data", pairs,
                      "--eval", scored, "-o", "other")
+        self.refuses(2, ["batch size"], model, "--task", "similarity", "--data", pairs, "--batch-size", 1,
+                     "-o", "other")
 
     def test_size_loss_and_its_pages(self):
         for name in ("llama", "bert"):

@@ -100,6 +100,9 @@ class Tuning {
       train_ = std::move(split.train);
       held_out_ = std::move(split.held_out);
     }
+    if (plan_.tune.task == TuneTask::similarity) {
+      plan_.tune.scored = !std::isnan(train_.front().score);
+    }
     plan_.tune.context =
         plan_.context.value_or(std::max(longest_example(train_), longest_example(held_out_)));
   }
@@ -126,18 +129,24 @@ class Tuning {
     };
   }
 
-  Tuner make_tuner() {
+  /// What the body returns; where it lacks memory, the error names the model that is to blame.
+  template <class Body>
+  auto with_model_named(Body&& body) const {
     try {
-      return Tuner(model_, plan_.tune);
+      return body();
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::memory) throw;
       throw Error(error.kind(), plan_.model + ": " + error.what());
     }
   }
 
+  Tuner make_tuner() {
+    return with_model_named([&] { return Tuner(model_, plan_.tune); });
+  }
+
   TuneResult train(Tuner& tuner) {
     const CancelOnInterrupt cancel(tuner);
-    return tune(tuner, train_, held_out_, plan_.run);
+    return with_model_named([&] { return tune(tuner, train_, held_out_, plan_.run); });
   }
 
   bool on_step(const TuneStep& step) {
