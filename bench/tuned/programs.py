@@ -25,6 +25,15 @@ class Programs:
     def command(self, program, *words):
         return [self.binaries / program, self.model, *words, "-t", self.threads]
 
+    def text(self, name, content):
+        self.path(name).write_text(content, encoding="utf-8")
+        return self.path(name)
+
+    def tokens(self, texts):
+        """Of each, special tokens among them."""
+        file = self.json_lines("texts.jsonl", texts)
+        return json_of([*self._run(None, "--tokenize", "-f", file, "--parse-special"), "--json"])["tokens"]
+
     def tune(self, name, *words):
         """An adapter of that name; what attn-tune says of it, "seconds" and "command" beside it."""
         command = self.command("attn-tune", *words, "-o", self.path(name))
@@ -43,8 +52,8 @@ class Programs:
         output = output_of(self._run(adapter, "--batch-file", file, "-n", tokens, "--temp", 0))
         return [json.loads(line)["text"] for line in output.splitlines()]
 
-    def ordinary_perplexity(self, adapter=None):
-        return json_of([*self._run(adapter, "--perplexity", ORDINARY), "--json"])["perplexity"]
+    def perplexity(self, file=ORDINARY, adapter=None):
+        return json_of([*self._run(adapter, "--perplexity", file), "--json"])["perplexity"]
 
     def last_looks(self, sentence, layer, heads, adapter=None):
         """The tokens of the sentence, and what its last one gives to each of them, per head."""
