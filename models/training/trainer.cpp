@@ -37,7 +37,6 @@ std::string text(Number number) {
   return std::to_string(number);
 }
 
-
 }  // namespace
 
 Trainer::Trainer(TrainedModel model, TuneOptions options, DType number)
