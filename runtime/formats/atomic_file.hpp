@@ -35,7 +35,8 @@ class AtomicFile {
   void commit();
 
   /// Of two files that belong together: both are durable before the first is renamed, so that what
-  /// fails, but for the second renaming, leaves both as they were, and nothing slow is between them.
+  /// fails, but for the second renaming, leaves both as they were, and nothing slow is between
+  /// them.
   static void commit(AtomicFile& first, AtomicFile& second);
 
  private:

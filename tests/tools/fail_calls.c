@@ -1,7 +1,7 @@
 // A preloaded library under which one call of the system fails: the FAIL_AT-th FAIL_CALL (write,
-// fsync, close or renameat) on a file whose path, or whose folder's, has FAIL_PATH in it. Of a write
-// that fails, half is written first, as on a disk that becomes full. The link FAIL_TOLD tells that
-// it came to that.
+// fsync, close or renameat) on a file whose path, or whose folder's, has FAIL_PATH in it. Of a
+// write that fails, half is written first, as on a disk that becomes full. The link FAIL_TOLD tells
+// that it came to that.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -8,7 +8,7 @@ import subprocess
 import unittest
 
 from cli_support import TUNE
-from tune_model_support import LLAMA, TuneModelTest, copy, digest, remove, tree
+from tune_model_support import LLAMA, SANITIZED, TuneModelTest, copy, digest, remove, tree
 
 HERE = pathlib.Path(__file__).parent
 METHODS = {"--lora": "out", "--full": "out.bin"}
@@ -35,6 +35,7 @@ class DiskTest(TuneModelTest):
 
 
 @unittest.skipIf(shutil.which("cc") is None, "there is no cc")
+@unittest.skipIf(SANITIZED, "a sanitizer has to be loaded first")
 class FailingCalls(DiskTest):
     def setUp(self):
         super().setUp()

@@ -10,6 +10,8 @@ from cli_support import TUNE, ToolTest
 
 DATA = pathlib.Path(os.environ["ATTN_TEST_DATA"])
 LLAMA, BERT = (str(DATA / f"tiny-{name}") for name in ("llama", "bert"))
+# a sanitizer wants to be loaded first, and takes addresses by the terabyte
+SANITIZED = any(name in pathlib.Path(TUNE).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 CORPUS = "the pink elephant looked at the small mouse and the cat was in the house . " * 12
 
 
