@@ -50,24 +50,27 @@ def a_dialect(programs, quick):
                            "--epochs", 2 if quick else 3, "--lr", 0.0015 if quick else 0.001)
     before, after = (result[f"evaluation_{when}"]["perplexity"] for when in ("before", "after"))
     running = programs.text("dialect-new.txt", "\n".join(asked))
-    in_one_text, ordinary = ([programs.perplexity(*file, adapter=adapter) for adapter in (None, "dialect")]
-                             for file in ([running], []))
+    adapters = (None, "dialect", "dialect:0.5")  # the last: half of what it adds
+    in_one_text = [programs.perplexity(running, adapter) for adapter in adapters]
+    ordinary = [programs.perplexity(adapter=adapter) for adapter in adapters]
     prompts = list(dict.fromkeys(map(dialect.beginning, new)))[: 6 if quick else 20]
     texts = {when: [prompt + text for prompt, text in zip(prompts, programs.continuations(prompts, adapter))]
              for when, adapter in (("before", None), ("after", "dialect"))}
     right = {when: sum(map(dialect.follows_the_rules, texts[when])) for when in texts}
     fresh = sum(text not in learned for text in texts["after"] if dialect.follows_the_rules(text))
     lines = [f"perplexity of {len(asked)} new sentences, five together  {change(before, after, '{:.2f}')}",
-             "and in one text, where those before are an example  " + change(*in_one_text, "{:.2f}"),
+             "and in one text, where those before are an example  " + change(*in_one_text[:2], "{:.2f}"),
              f"continuations that keep every rule  {right['before']} → {right['after']} of {len(prompts)}, "
              f"{fresh} of them sentences that were not learned",
-             f"perplexity of ordinary English  {change(*ordinary, '{:.2f}')}"]
+             f"perplexity of ordinary English  {change(*ordinary[:2], '{:.2f}')}",
+             f"half of the adapter: in one text {in_one_text[2]:.2f}, ordinary English {ordinary[2]:.2f}"]
     for number in range(4):
         lines += [f"{when}: {texts[when][number]!r}" for when in texts]
     return Part(
         "A made-up dialect, 200 sentences", result["seconds"],
         {"perplexity_before": before, "perplexity_after": after, "one_text_before": in_one_text[0],
-         "one_text_after": in_one_text[1], "prompts": len(prompts), "right_before": right["before"],
+         "one_text_after": in_one_text[1], "one_text_half": in_one_text[2],
+         "ordinary_half": ordinary[2], "prompts": len(prompts), "right_before": right["before"],
          "right_after": right["after"], "new_of_them": fresh, "ordinary_before": ordinary[0],
          "ordinary_after": ordinary[1], "texts": texts},
         lines, {"perplexity at least halves": after <= before / 2,
