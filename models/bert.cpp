@@ -50,9 +50,8 @@ class Builder {
   Builder(Graph& graph, const EncoderConfig& config, std::span<const WeightSpec> specs)
       : graph_(graph), config_(config), specs_(specs) {}
 
-  EncoderGraph build(bool packed, bool trained) {
+  EncoderGraph build(bool packed) {
     EncoderGraph out;
-    trained_ = trained;
     const Symbol tokens = graph_.symbol("tokens");
     out.tokens = graph_.input("tokens", DType::i32, Shape{tokens});
     out.positions = graph_.input("positions", DType::i32, Shape{tokens});
@@ -80,11 +79,11 @@ class Builder {
   ValueId norm(ValueId x, const std::string& name) {
     return layer_norm(graph_, x, weight(name + ".weight"), weight(name + ".bias"), config_.eps);
   }
-  // The activation is part of the product where nothing comes between and no gradient comes back.
+  // The activation is part of the product where nothing comes between.
   ValueId dense(ValueId x, const std::string& name,
                 std::optional<kernels::Unary> activation = std::nullopt) {
     MatmulAttributes attributes{.transpose_b = true};
-    const bool alone = trained_ || has_adapter(specs_, name);
+    const bool alone = has_adapter(specs_, name);
     if (!alone) attributes.activation = activation;
     const ValueId y =
         matmul(graph_, x, weight(name + ".weight"), attributes, weight(name + ".bias"));
@@ -109,7 +108,6 @@ class Builder {
   Graph& graph_;
   const EncoderConfig& config_;
   std::span<const WeightSpec> specs_;
-  bool trained_ = false;
 };
 
 void build(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> specs,
@@ -121,8 +119,8 @@ void build(Graph& graph, const Metadata& metadata, std::span<const WeightSpec> s
 }  // namespace
 
 EncoderGraph build_encoder(Graph& graph, const EncoderConfig& config,
-                           std::span<const WeightSpec> specs, bool packed, bool trained) {
-  return Builder(graph, config, specs).build(packed, trained);
+                           std::span<const WeightSpec> specs, bool packed) {
+  return Builder(graph, config, specs).build(packed);
 }
 
 const Architecture bert{

@@ -20,9 +20,8 @@ struct EncoderGraph {
 };
 
 /// Builds BERT (Devlin et al. 2018) with the symbols `tokens` and, where packed, `bounds`: one more
-/// than the sequences that lie one after the other in the rows. trained: gradients flow through it.
+/// than the sequences that lie one after the other in the rows.
 [[nodiscard]] EncoderGraph build_encoder(runtime::Graph& graph, const EncoderConfig& config,
-                                         std::span<const WeightSpec> specs, bool packed,
-                                         bool trained = false);
+                                         std::span<const WeightSpec> specs, bool packed);
 
 }  // namespace attn::models

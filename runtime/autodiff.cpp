@@ -49,7 +49,12 @@ class Stretches {
     for (std::size_t v = 0; v < seen_.size(); ++v) seen_[v] = static_cast<ValueId>(v);
     for (const ValueId id : checkpoints) {
       const NodeId producer = graph.value(id).producer;
-      ends_.push_back(producer == NodeId::none ? 0 : slot(producer) + 1);
+      const std::size_t end = producer == NodeId::none ? 0 : slot(producer) + 1;
+      if (!ends_.empty() && end <= ends_.back()) {
+        throw Error(ErrorKind::invalid, "gradients: checkpoint " + graph.shape_text(id) +
+                                            " is not computed after the one before");
+      }
+      ends_.push_back(end);
       kept_.push_back(id);
     }
   }
@@ -125,6 +130,7 @@ std::vector<ValueId> gradients(Graph& graph, ValueId loss, std::span<const Value
     }
   }
 
+  graph.begin_way_back();
   std::vector<ValueId> gradient(forward_values, ValueId::none);
   const auto contiguous = [&](ValueId id) {
     return id != ValueId::none && !graph.value(id).contiguous ? copy(graph, id) : id;

@@ -24,7 +24,7 @@ struct GradientOptions {
 /// returns those values, in order (none where the loss does not depend on v). loss is a scalar [].
 /// Gradients from several uses of a value are summed in the order of the uses, so the result is
 /// deterministic. Throws Error(invalid) if a path to a wanted value passes an op that has no
-/// gradient.
+/// gradient, or checkpoints are not in order.
 std::vector<ValueId> gradients(Graph& graph, ValueId loss, std::span<const ValueId> wrt,
                                const GradientOptions& options = {});
 

@@ -29,7 +29,7 @@ class Fuser {
         producer_(graph.values().size(), nowhere),
         written_(graph.values().size()) {
     for (const ValueId id : fetches) ++uses_[slot(id)];
-    for (const ValueId id : written) written_[slot(id)] = true;
+    for (const ValueId id : written) written_[slot(graph.value(id).storage)] = true;
     for (std::size_t n = 0; n < nodes_.size(); ++n) {
       const Node& node = nodes_[n].node;
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
@@ -96,7 +96,8 @@ class Fuser {
     // until all that use x are found, which is soon: a session begins with this
     for (std::size_t n = first; n < nodes_.size() && members.size() < uses_[slot(x)]; ++n) {
       if (gone_[n] || !is_projection(n) || node(n).inputs[0] != x) continue;
-      if (of_floats(n) != of_floats(first)) continue;  // they may go different ways
+      if (of_floats(n) != of_floats(first)) continue;          // they may go different ways
+      if (node(n).way_back != node(first).way_back) continue;  // it would be kept until then
       const auto& inputs = node(n).inputs;
       if (inputs.size() < 3 || there_before(inputs[2], first)) members.push_back(n);
     }

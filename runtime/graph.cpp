@@ -134,7 +134,7 @@ NodeId Graph::add(const OpDef& op, std::vector<ValueId> inputs, std::any attribu
   }
   const std::vector<ValueType> types = op.infer(InferContext(*this, op, inputs, attributes));
   const auto id = static_cast<NodeId>(nodes_.size());
-  Node node{&op, std::move(inputs), {}, std::move(attributes)};
+  Node node{&op, std::move(inputs), {}, std::move(attributes), way_back_};
   for (const ValueType& type : types) {
     Value result;
     result.dtype = type.dtype;

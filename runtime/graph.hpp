@@ -48,7 +48,8 @@ struct Node {
   const OpDef* op = nullptr;
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
-  std::any attributes;  ///< of the type that the op's file declares
+  std::any attributes;    ///< of the type that the op's file declares
+  bool way_back = false;  ///< added while a loss was differentiated
 };
 
 struct Output {
@@ -83,6 +84,10 @@ class Graph {
   /// add() for the common case: the first output.
   ValueId apply(const OpDef& op, std::vector<ValueId> inputs, std::any attributes = {});
 
+  /// From now on nodes are added on the way back from a loss. What they compute from a value that
+  /// the way there has as well is not to be computed earlier: it would take memory until then.
+  void begin_way_back() noexcept { way_back_ = true; }
+
   /// Names a value as an output of the whole graph, made contiguous where it is not; Error(invalid)
   /// on a name that exists.
   void output(std::string name, ValueId value);
@@ -109,6 +114,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<Output> outputs_;
   std::vector<std::string> symbols_;
+  bool way_back_ = false;
 };
 
 }  // namespace attn::runtime

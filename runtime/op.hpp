@@ -90,7 +90,9 @@ struct BindContext {
   /// automatic and the graph holds 16-bit or quantized weights; never in a session that hands out
   /// attention weights.
   bool bf16_grade;
-  /// Is input i a weight or constant that nothing in this session writes?
+  /// Does the session come back from a loss?
+  bool trains;
+  /// Is input i a weight or constant, and no view of one, that nothing in this session writes?
   std::span<const bool> constant;
   std::shared_ptr<Packs> packs;  ///< never null
 

@@ -147,8 +147,12 @@ bool Session::bf16_grade() const {
 
 void Session::bind_kernels() {
   const bool bf16 = bf16_grade();
+  const bool trains = std::any_of(steps_.begin(), steps_.end(),
+                                  [](const Step& step) { return step.planned.node.way_back; });
   std::vector<bool> written(graph_->values().size());
-  for (const ValueId id : options_.written_elsewhere) written[slot(id)] = true;
+  for (const ValueId id : options_.written_elsewhere) {
+    written[slot(graph_->value(id).storage)] = true;
+  }
   for (const Step& step : steps_) {
     const Node& node = step.planned.node;
     for (std::size_t i = 0; i < node.inputs.size() && i < 32; ++i) {
@@ -167,10 +171,11 @@ void Session::bind_kernels() {
       if (node.inputs[i] == ValueId::none) continue;
       const ValueId storage = graph_->value(node.inputs[i]).storage;
       const Role role = graph_->value(storage).role;
-      constant[i] = (role == Role::weight || role == Role::constant) && !written[slot(storage)];
+      constant[i] = (role == Role::weight || role == Role::constant) && !written[slot(storage)] &&
+                    storage == node.inputs[i];
     }
     step.kernel =
-        node.op->bind({*graph_, node, options_.isa, options_.precision, bf16,
+        node.op->bind({*graph_, node, options_.isa, options_.precision, bf16, trains,
                        std::span<const bool>(constant.get(), node.inputs.size()), options_.packs});
   }
 }

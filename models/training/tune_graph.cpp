@@ -78,7 +78,7 @@ class Builder {
   static constexpr double least_square = 1e-20;
 
   EncoderGraph encoder(const EncoderConfig& config, bool packed) {
-    EncoderGraph trunk = build_encoder(graph_, config, specs_, packed, true);
+    EncoderGraph trunk = build_encoder(graph_, config, specs_, packed);
     to_.tokens = trunk.tokens;
     to_.positions = trunk.positions;
     to_.token_types = trunk.token_types;

@@ -96,7 +96,10 @@ template <class T>
 class AttentionKernel final : public Kernel {
  public:
   explicit AttentionKernel(const BindContext& c)
-      : isa_(c.isa), attributes_(c.attributes<AttentionAttributes>()), bf16_(c.bf16_grade) {}
+      : isa_(c.isa),
+        attributes_(c.attributes<AttentionAttributes>()),
+        // the way back is f32, and recomputes what the way there has found
+        bf16_(c.bf16_grade && !c.trains) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& o, int workers) const override {
     const auto a = of(o);

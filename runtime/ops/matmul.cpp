@@ -88,7 +88,8 @@ class MatmulKernel final : public Kernel {
         // memory
         constant_b_(c.constant[1] && attributes_.transpose_b && !pairwise_ && !stored_ &&
                     std::is_same_v<T, float> && c.precision != Precision::bf16),
-        bf16_(c.bf16_grade),
+        // of products that no tiles serve: a training session's, or with weights that change
+        bf16_(c.bf16_grade && (c.trains || changing_weight(c))),
         packs_(c.packs) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& largest, int workers) const override {
@@ -138,6 +139,10 @@ class MatmulKernel final : public Kernel {
   [[nodiscard]] std::string note() const override { return impl_ == nullptr ? "" : impl_->name; }
 
  private:
+  static bool changing_weight(const BindContext& c) {
+    return !c.constant[1] && c.graph.value(c.node.inputs[1]).role == Role::weight;
+  }
+
   // Weights whose products need not be f32-grade, in the order W [n, k].
   static bool tiled_b(const BindContext& c, bool pairwise) {
     const auto& a = c.attributes<MatmulAttributes>();
