@@ -80,7 +80,7 @@ def a_dialect(programs, quick):
         [result["command"]])
 
 
-# Of the 36 pairs of heads of layer 14, those whose looking elsewhere costs ordinary text least; the
+# Of the 36 pairs of heads of layer 14, those whose looking elsewhere cost another text least; the
 # rest of the layer and all others stay as they are, since only what makes these queries and keys learns.
 LAYER, HEADS = 14, (6, 8)
 LOOKING = ("--task", "size-loss", "--layers", LAYER, "--heads", ",".join(map(str, HEADS)),

@@ -329,7 +329,7 @@ void Trainer::read(const Session& session, const TuneGraph& graph, Losses& to) c
 void Trainer::require_finite(double number, const std::string& what) {
   if (std::isfinite(number)) return;
   throw Error(ErrorKind::numerical,
-              "tuning: " + what + " is " + (std::isnan(number) ? "nan" : "infinite"));
+              "tuning: " + what + " is " + (std::isnan(number) ? "NaN" : "infinite"));
 }
 
 // The sums a graph computes, as losses: 1 − Σ a of the attention loss has its 1 here.
@@ -428,7 +428,7 @@ TuneEvaluation Trainer::evaluate(std::span<const TuneExample> examples) {
     fill_batch(*evaluate_, evaluation_, batch, goal_, heads_, shares);
     evaluate_->run();
     read(*evaluate_, evaluation_, losses);
-    require_finite(losses.whole, "the loss of an evaluation after " + text(steps_) + " updates");
+    require_finite(losses.whole, "the loss after step " + text(steps_));
   }
   losses = finished(std::move(losses));
   TuneEvaluation found;
