@@ -45,7 +45,7 @@ const char* declines(const MatmulProblem& p, Isa isa) {
 // What is enough for a problem is enough for all smaller ones.
 struct Room {
   index_t depth, a_row;  // numbers of a padded row, and between the rows of A
-  // header: which panel the worker holds; tile: a block of C beside it
+  // header: which panel the worker holds
   index_t a_bytes, panel_bytes, worker_bytes;
   static constexpr index_t header_bytes = cache_line;
 };
@@ -58,9 +58,7 @@ Room room_of(index_t m, index_t k) {
   // amx reads whole tiles of rows
   room.a_bytes = whole_lines(round_up(m, tile_rows) * room.a_row * 2);
   room.panel_bytes = whole_lines(pairs_columns * room.depth * 2);
-  const index_t tile = std::min(m, row_block) * pairs_columns;
-  room.worker_bytes = Room::header_bytes + room.panel_bytes +
-                      whole_lines(tile * static_cast<index_t>(sizeof(float)));
+  room.worker_bytes = Room::header_bytes + room.panel_bytes;
   return room;
 }
 
@@ -145,22 +143,16 @@ class Run {
     product.b = panel(j, product.columns, from, depth, worker);
     product.alpha = p_.alpha;
     product.bias = p_.bias != nullptr && first ? p_.bias + j : nullptr;
-    const bool beside = p_.accumulate && p_.activation;  // C is needed as it was until the end
-    product.c = beside ? tile(worker) : c;
-    product.c_row = beside ? pairs_columns : p_.stride_c;
-    if (!first || (p_.accumulate && !beside)) {
-      product.add = product.c;
-      product.add_row = product.c_row;
+    product.c = c;
+    product.c_row = p_.stride_c;
+    if (!first || p_.accumulate) {
+      product.add = c;
+      product.add_row = p_.stride_c;
     }
     (isa_ == Isa::amx ? amx::multiply_pairs : avx512_dot::multiply_pairs)(product);
     if (p_.activation && last) {
-      matmul_activate(isa_, *p_.activation, product.rows, product.columns, product.c, product.c_row,
-                      c, p_.stride_c, beside);
+      matmul_activate(isa_, *p_.activation, product.rows, product.columns, c, p_.stride_c);
     }
-  }
-
-  [[nodiscard]] float* tile(int worker) const {
-    return reinterpret_cast<float*>(own(worker) + Room::header_bytes + room_.panel_bytes);
   }
 
   const Isa isa_;
@@ -171,11 +163,7 @@ class Run {
   const index_t panels_, cuts_, rows_;
 };
 
-void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
-  // a form that nothing asks for: sums of several passes would have to stand beside all of C
-  if (p.activation && p.accumulate && p.k > k_block(p.m)) return scalar::matmul(workers, p);
-  Run(isa, p).all(workers);
-}
+void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) { Run(isa, p).all(workers); }
 
 }  // namespace
 

@@ -80,7 +80,7 @@ void multiply_and_finish(Isa isa, const Projection& one, const Room& room, const
   float* const to = one.add != nullptr ? tile : c;
   const index_t to_row = one.add != nullptr ? panel : one.stride_c;
   multiply(isa, one, room, a, b, at, to, to_row);
-  matmul_activate(isa, *one.activation, at.rows, at.columns, to, to_row, to, to_row, false);
+  matmul_activate(isa, *one.activation, at.rows, at.columns, to, to_row);
   for (index_t i = 0; one.add != nullptr && i < at.rows; ++i) {
     const float* const add = one.add + (at.row + i) * one.stride_add + at.column;
     for (index_t j = 0; j < at.columns; ++j) c[i * one.stride_c + j] = add[j] + to[i * panel + j];
