@@ -42,9 +42,11 @@ struct HeadLossAttributes {
 /// A language model's head with its cross-entropy, in chunks of rows, so that logits never stand
 /// whole: scale · Σ −log softmax(alpha · x_i Wᵀ)[targets_i] over the rows with a target → []. x
 /// [tokens, d], weight W [vocab, d] (or a stored weight, into which no gradient flows), targets I32
-/// [tokens], −1 where there is nothing to predict, scale F64 [1]. The sum is taken in float64, in
-/// the order of the rows. What the gradients need is computed in the same pass. A run throws
-/// Error(invalid) on a target that is neither −1 nor in 0..vocab − 1. No gradient flows into scale.
+/// [tokens], −1 where there is nothing to predict, scale F64 [1]. Where vocab is a symbol, W is no
+/// vocabulary but some thousand rows at most (texts to be told from each other), and all rows are
+/// one chunk. The sum is taken in float64, in the order of the rows. What the gradients need is
+/// computed in the same pass. A run throws Error(invalid) on a target that is neither −1 nor in
+/// 0..vocab − 1. No gradient flows into scale.
 ValueId head_loss(Graph& graph, ValueId x, ValueId weight, ValueId targets, ValueId scale,
                   HeadLossAttributes attributes = {});
 

@@ -3,6 +3,7 @@
 // Forward for many queries with products of bfloat16 in pairs, where a CPU has them.
 
 #include "kernels/attention/attention_levels.hpp"
+#include "kernels/tiles/pairs.hpp"
 #include "kernels/tiles/tiles_levels.hpp"
 
 #include <cstdint>
@@ -18,12 +19,6 @@ inline constexpr index_t pairs_tile = 32;
 /// several ISA levels use it and may share no symbol.
 [[gnu::always_inline]] constexpr index_t pairs_queries(index_t group) {
   return 256 / group < 2 * pairs_tile ? pairs_tile : 256 / group / pairs_tile * pairs_tile;
-}
-
-/// Numbers between rows of bf16 that are A of a product: an odd number of cache lines, so that rows
-/// spread over the sets of a cache.
-[[gnu::always_inline]] constexpr index_t pairs_row(index_t depth) {
-  return depth + (depth / 32 % 2 == 0 ? 32 : 0);
 }
 
 /// Where the parts of one worker's scratch begin, in bytes.

@@ -34,10 +34,10 @@ struct StoredWeights {
   bool rows_of_b = false;
 };
 
-/// C[b] = act(alpha · A[b] · B[b] + bias) (+ C[b] where `accumulate`), for b < batch.
-/// A [m, k], B [k, n], C [m, n] with contiguous rows. m, n, k and batch may be 0 or 1; with k = 0
-/// the product is 0. A batch stride of 0 shares the operand. C overlaps neither A nor B. The
-/// activation comes after the bias and before the accumulation.
+/// C[b] = act(alpha · A[b] · B[b] + bias) or, where `accumulate`, that without an activation plus
+/// C[b], for b < batch: accumulate and activation exclude each other. A [m, k], B [k, n], C [m, n]
+/// with contiguous rows. m, n, k and batch may be 0 or 1; with k = 0 the product is 0. A batch
+/// stride of 0 shares the operand. C overlaps neither A nor B.
 template <class T>
 struct MatmulArgs {
   index_t m = 0, n = 0, k = 0, batch = 1;
@@ -46,7 +46,7 @@ struct MatmulArgs {
   index_t stride_c = 0;  ///< between rows of C
   index_t batch_stride_a = 0, batch_stride_b = 0, batch_stride_c = 0;
   T alpha = 1;
-  bool accumulate = false;
+  bool accumulate = false;  ///< not with an activation
   /// Both operands may be rounded to bfloat16, with sums in f32 (NMSE ≤ 1e-4).
   bool bf16 = false;
   const T* bias = nullptr;  ///< [n] or null

@@ -72,10 +72,9 @@ void matmul_stream(const StreamArgs& args);
 void matmul_pack(index_t k, index_t columns, const MatrixView<float>& b, float* panels);
 }  // namespace avx512
 
-/// to ← activation(from), or to += activation(from), for a block [rows, columns] of floats; from is
-/// overwritten, and may be to where nothing is added.
-void matmul_activate(Isa isa, Unary activation, index_t rows, index_t columns, float* from,
-                     index_t from_row, float* to, index_t to_row, bool add);
+/// c ← activation(c), for a block [rows, columns].
+void matmul_activate(Isa isa, Unary activation, index_t rows, index_t columns, float* c,
+                     index_t c_row);
 
 /// The rows of the table that have a file of their own.
 extern const MatmulImpl matmul_tiled, matmul_streamed, matmul_small, matmul_pairs, matmul_packed,

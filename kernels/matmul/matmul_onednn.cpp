@@ -100,9 +100,8 @@ void tile(Isa isa, const MatmulArgs<float>& p, float* own) noexcept {
       row[j] = row[j] * p.alpha + (p.bias != nullptr ? p.bias[j] : 0.0F);
     }
   }
-  if (p.activation) {
-    matmul_activate(isa, *p.activation, p.m, p.n, sums, sums_row, p.c, p.stride_c, p.accumulate);
-  } else if (p.accumulate) {
+  if (p.activation) matmul_activate(isa, *p.activation, p.m, p.n, sums, sums_row);
+  if (p.accumulate) {
     for (index_t i = 0; i < p.m; ++i) {
       for (index_t j = 0; j < p.n; ++j) p.c[i * p.stride_c + j] += sums[i * sums_row + j];
     }

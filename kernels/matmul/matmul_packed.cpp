@@ -137,7 +137,7 @@ struct Run {
     block.c = c;
     block.c_row = p.stride_c;
     auto* const own = static_cast<char*>(p.scratch) + worker * cut.bytes;
-    if (p.accumulate && (p.activation || p.k > k_block)) {
+    if (p.accumulate && p.k > k_block) {
       // C is needed as it was until the end: the sums grow in a tile beside it
       block.c = reinterpret_cast<float*>(own + header_bytes + cut.panels_bytes + cut.a_bytes);
       block.c_row = block.columns;
@@ -160,16 +160,15 @@ struct Run {
       block.resume = k > 0;
       k += block.k;
       block.finish = k == p.k;
-      if (block.finish && p.accumulate && !p.activation) {
+      if (block.finish && p.accumulate) {
         block.add = c;
         block.add_row = p.stride_c;
       }
       block_at_level(block);
     } while (k < p.k);
-    if (block.c != c && !p.activation) copy_rows(block, c);
+    if (block.c != c) copy_rows(block, c);
     if (p.activation) {
-      matmul_activate(isa, *p.activation, block.rows, block.columns, block.c, block.c_row, c,
-                      p.stride_c, p.accumulate);
+      matmul_activate(isa, *p.activation, block.rows, block.columns, c, p.stride_c);
     }
   }
 

@@ -18,17 +18,9 @@ constexpr index_t fewest_rows = 17;
 // Shorter sums and narrower results, as of LoRA's factors, would mostly be padding: a panel has 32
 // columns, and pairs come 16 at a time.
 constexpr index_t fewest_columns = 17, shortest_sum = 17;
-// Rows that pass over a panel before the next: their halves of A stay in L2.
-constexpr index_t row_block = 512;
 // What is summed at a time, which bounds the room for A's halves: 128 KiB of a panel. Of few rows
 // reading B is much of the work, so a pass takes as much of it as stays in L2 from panel to panel.
 constexpr index_t k_block(index_t m) { return m <= 128 ? 1024 : 2048; }
-// Where panels are fewer than this, which threads could not share evenly, rows are cut as well, to
-// not less than what rounding a panel costs a few percent of.
-constexpr index_t fewest_chunks = 12, rows_of_a_cut = 128;
-constexpr index_t cache_line = 64;
-
-constexpr index_t whole_lines(index_t bytes) { return round_up(bytes, cache_line); }
 
 const char* declines(const MatmulProblem& p, Isa isa) {
   if (!p.bf16) return "not to be rounded";
@@ -43,32 +35,17 @@ const char* declines(const MatmulProblem& p, Isa isa) {
 }
 
 // What is enough for a problem is enough for all smaller ones.
-struct Room {
-  index_t depth, a_row;  // numbers of a padded row, and between the rows of A
-  // header: which panel the worker holds; tile: a block of C beside it
-  index_t a_bytes, panel_bytes, worker_bytes;
-  static constexpr index_t header_bytes = cache_line;
-};
+PairsRoom room_of(index_t m, index_t k) { return {m, std::min(k, k_block(m))}; }
 
-Room room_of(index_t m, index_t k) {
-  Room room{};
-  room.depth = round_up(std::min(k, k_block(m)), tile_columns);
-  // an odd number of cache lines: rows at the same column then spread over all of a cache's sets
-  room.a_row = room.depth + (room.depth / tile_columns % 2 == 0 ? tile_columns : 0);
-  // amx reads whole tiles of rows
-  room.a_bytes = whole_lines(round_up(m, tile_rows) * room.a_row * 2);
-  room.panel_bytes = whole_lines(pairs_columns * room.depth * 2);
-  const index_t tile = std::min(m, row_block) * pairs_columns;
-  room.worker_bytes = Room::header_bytes + room.panel_bytes +
-                      whole_lines(tile * static_cast<index_t>(sizeof(float)));
-  return room;
-}
+// Of one worker: which panel it holds, and that.
+constexpr index_t header_bytes = cache_line;
+index_t worker_bytes(const PairsRoom& room) { return header_bytes + room.panel_bytes; }
 
 std::size_t scratch_bytes(const MatmulProblem& p, Isa isa, int workers) {
   const bool never = !p.bf16 || p.f64 || p.b_constant || (p.stored && !p.stored_rows_of_b);
   if (never || isa < Isa::avx512 || !has_dot_products(isa)) return 0;
-  const Room room = room_of(p.m, p.k);
-  return static_cast<std::size_t>(room.a_bytes + workers * room.worker_bytes);
+  const PairsRoom room = room_of(p.m, p.k);
+  return static_cast<std::size_t>(room.a_bytes + workers * worker_bytes(room));
 }
 
 std::size_t not_packed(const MatmulProblem&, Isa) { return 0; }
@@ -83,9 +60,7 @@ class Run {
         a_(static_cast<std::uint16_t*>(p.scratch)),
         own_(static_cast<char*>(p.scratch) + room_.a_bytes),
         panels_(ceil_div(p.n, pairs_columns)),
-        cuts_(std::max(ceil_div(p.m, row_block),
-                       std::min(ceil_div(fewest_chunks, panels_), ceil_div(p.m, rows_of_a_cut)))),
-        rows_(round_up(ceil_div(p.m, cuts_), tile_rows)) {}  // amx begins at whole tiles
+        cut_(p.m, panels_) {}
 
   void all(Workers& workers) const {
     for (index_t from = 0; from < p_.k; from += k_block(p_.m)) {
@@ -96,13 +71,13 @@ class Run {
       for (int worker = 0; worker < workers.size(); ++worker) {
         std::memcpy(own(worker), &none, sizeof none);
       }
-      parallel_for(workers, panels_ * cuts_,
+      parallel_for(workers, panels_ * cut_.cuts,
                    [&](index_t chunk, int worker) { multiply(chunk, worker, from, depth); });
     }
   }
 
  private:
-  [[nodiscard]] char* own(int worker) const { return own_ + worker * room_.worker_bytes; }
+  [[nodiscard]] char* own(int worker) const { return own_ + worker * worker_bytes(room_); }
 
   void round_a(index_t chunk, index_t from, index_t depth) const {
     const index_t i = chunk * rounded_rows, rows = std::min(rounded_rows, p_.m - i);
@@ -114,7 +89,7 @@ class Run {
   // The panel of B from column j, rows [from, from + depth), as the worker holds it.
   const std::uint16_t* panel(index_t j, index_t columns, index_t from, index_t depth,
                              int worker) const {
-    auto* const to = reinterpret_cast<std::uint16_t*>(own(worker) + Room::header_bytes);
+    auto* const to = reinterpret_cast<std::uint16_t*>(own(worker) + header_bytes);
     index_t held = 0;
     std::memcpy(&held, own(worker), sizeof held);
     if (held == j) return to;
@@ -132,12 +107,12 @@ class Run {
   }
 
   void multiply(index_t chunk, int worker, index_t from, index_t depth) const {
-    const index_t i = chunk % cuts_ * rows_, j = chunk / cuts_ * pairs_columns;
+    const index_t i = chunk % cut_.cuts * cut_.rows, j = chunk / cut_.cuts * pairs_columns;
     if (i >= p_.m) return;
     const bool first = from == 0, last = from + depth == p_.k;
     float* const c = p_.c + i * p_.stride_c + j;
     PairsProduct product;
-    product.rows = std::min(rows_, p_.m - i);
+    product.rows = std::min(cut_.rows, p_.m - i);
     product.columns = std::min(pairs_columns, p_.n - j);
     product.pairs = round_up(depth, tile_columns) / 2;
     product.a = a_ + i * room_.a_row;
@@ -145,37 +120,28 @@ class Run {
     product.b = panel(j, product.columns, from, depth, worker);
     product.alpha = p_.alpha;
     product.bias = p_.bias != nullptr && first ? p_.bias + j : nullptr;
-    const bool beside = p_.accumulate && p_.activation;  // C is needed as it was until the end
-    product.c = beside ? tile(worker) : c;
-    product.c_row = beside ? pairs_columns : p_.stride_c;
-    if (!first || (p_.accumulate && !beside)) {
-      product.add = product.c;
-      product.add_row = product.c_row;
+    product.c = c;
+    product.c_row = p_.stride_c;
+    if (!first || p_.accumulate) {
+      product.add = c;
+      product.add_row = p_.stride_c;
     }
     (isa_ == Isa::amx ? amx::multiply_pairs : avx512_dot::multiply_pairs)(product);
     if (p_.activation && last) {
-      matmul_activate(isa_, *p_.activation, product.rows, product.columns, product.c, product.c_row,
-                      c, p_.stride_c, beside);
+      matmul_activate(isa_, *p_.activation, product.rows, product.columns, c, p_.stride_c);
     }
-  }
-
-  [[nodiscard]] float* tile(int worker) const {
-    return reinterpret_cast<float*>(own(worker) + Room::header_bytes + room_.panel_bytes);
   }
 
   const Isa isa_;
   const MatmulArgs<float>& p_;
-  const Room room_;
+  const PairsRoom room_;
   std::uint16_t* const a_;
   char* const own_;
-  const index_t panels_, cuts_, rows_;
+  const index_t panels_;
+  const PairsCut cut_;
 };
 
-void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
-  // a form that nothing asks for: sums of several passes would have to stand beside all of C
-  if (p.activation && p.accumulate && p.k > k_block(p.m)) return scalar::matmul(workers, p);
-  Run(isa, p).all(workers);
-}
+void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) { Run(isa, p).all(workers); }
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/matmul/matmul.hpp"
+#include "kernels/tiles/pairs.hpp"
 
 #include <cstdint>
 
@@ -8,13 +9,6 @@
 // (kernels/tiles/tiles_levels.hpp): on CPUs with dot products of bfloat16.
 
 namespace attn::kernels {
-
-/// Columns of a panel of B: pairs [depth / 2, 32, 2], depth being k rounded up to 32. Zeros stand
-/// where B has nothing.
-inline constexpr index_t pairs_columns = 32;
-
-/// Rows of A that are rounded together: their pairs are a square to transpose.
-inline constexpr index_t rounded_rows = 16;
 
 namespace avx512_dot {
 /// Up to 16 rows of A [rows, k] rounded to bfloat16, row i at to + i · to_row; numbers from k to a

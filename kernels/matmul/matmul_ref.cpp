@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <type_traits>
-#include <vector>
 
 namespace attn::kernels::scalar {
 namespace {
@@ -13,6 +12,8 @@ namespace {
 constexpr index_t width = 32;
 // Stored weights that are decoded at a time: whole blocks of every format.
 constexpr index_t piece = 256;
+// Rows of A that meet them together where they are rows of B: their sums are 8 KiB of the stack.
+constexpr index_t rows_together = 8;
 
 template <class T>
 void row_piece(const MatmulArgs<T>& p, const T* a, const T* b, T* c, const T* bias, index_t count) {
@@ -65,28 +66,31 @@ void stored_matmul(Workers& workers, const MatmulArgs<float>& p) {
 // The same where they are the rows of B.
 void stored_b_matmul(Workers& workers, const MatmulArgs<float>& p) {
   const index_t bytes = row_bytes(p.stored.type, p.n);
-  parallel_for(workers, ceil_div(p.n, piece), [&](index_t chunk, int) {
-    std::array<float, piece> w{};
-    const index_t j = chunk * piece, count = std::min(piece, p.n - j);
+  const index_t blocks = ceil_div(p.m, rows_together);
+  parallel_for(workers, ceil_div(p.n, piece) * blocks, [&](index_t chunk, int) {
+    const index_t j = chunk / blocks * piece, count = std::min(piece, p.n - j);
+    const index_t from = chunk % blocks * rows_together;
+    const index_t rows = std::min(rows_together, p.m - from);
+    const float* const a = p.a.data + from * p.a.row_stride;
     const auto* const column =
         static_cast<const char*>(p.stored.data) + row_bytes(p.stored.type, j);
-    const auto at = [&](index_t i, index_t l) -> float& { return p.c[i * p.stride_c + j + l]; };
-    std::vector<float> sums(static_cast<std::size_t>(p.m * count));
+    float w[piece], sums[rows_together][piece] = {};
     for (index_t k = 0; k < p.k; ++k) {
-      dequantize(Isa::scalar, p.stored.type, count, column + k * bytes, w.data());
-      for (index_t i = 0; i < p.m; ++i) {
-        const float x = p.a.data[i * p.a.row_stride + k * p.a.col_stride];
-        float* const sum = sums.data() + i * count;
-        for (index_t l = 0; l < count; ++l) sum[l] += x * w[static_cast<std::size_t>(l)];
+      dequantize(Isa::scalar, p.stored.type, count, column + k * bytes, w);
+      for (index_t i = 0; i < rows; ++i) {
+        const float x = a[i * p.a.row_stride + k * p.a.col_stride];
+        for (index_t l = 0; l < count; ++l) sums[i][l] += x * w[l];
       }
     }
-    for (index_t i = 0; i < p.m; ++i) {
+    for (index_t i = 0; i < rows; ++i) {
+      float* const c = p.c + (from + i) * p.stride_c + j;
       for (index_t l = 0; l < count; ++l) {
-        float c = sums[static_cast<std::size_t>(i * count + l)] * p.alpha +
-                  (p.bias != nullptr ? p.bias[j + l] : 0);
-        if (p.activation) unary(Isa::scalar, serial_workers(), *p.activation, 1, &c, &c);
-        at(i, l) = p.accumulate ? at(i, l) + c : c;
+        sums[i][l] = sums[i][l] * p.alpha + (p.bias != nullptr ? p.bias[j + l] : 0);
       }
+      if (p.activation) {
+        unary(Isa::scalar, serial_workers(), *p.activation, count, sums[i], sums[i]);
+      }
+      for (index_t l = 0; l < count; ++l) c[l] = p.accumulate ? c[l] + sums[i][l] : sums[i][l];
     }
   });
 }

@@ -20,29 +20,13 @@ const char* declines(const MatmulProblem& p, Isa isa) {
   if (p.stored) return "stored weights";
   if (isa == Isa::scalar) return "needs AVX2";
   if (p.m > most_rows) return "more than 64 rows";
-  // n alone too: a row of C must fit beside B
-  if (p.n > largest_b || p.k > largest_b || p.n * p.k > largest_b) return "B above 4 KiB";
+  if (p.n * p.k > largest_b) return "B above 4 KiB";
   return nullptr;
 }
 
 std::size_t no_bytes(const MatmulProblem&, Isa, int) { return 0; }
 std::size_t not_packed(const MatmulProblem&, Isa) { return 0; }
 void no_pack(const MatmulProblem&, Isa, const MatrixView<float>&, void*) {}
-
-// One product through a row beside C, which is needed as it was until after the activation.
-void activate_and_add(Isa isa, const MatmulArgs<float>& p, MatmulBlock block,
-                      MatmulBlockRun block_at_level) {
-  float row[largest_b];
-  float* c = block.c;
-  block.rows = 1;
-  block.c = row;
-  for (index_t i = 0; i < p.m; ++i) {
-    block_at_level(block);
-    matmul_activate(isa, *p.activation, 1, p.n, row, p.n, c, p.n, true);
-    c += p.stride_c;
-    block.a += block.a_row;
-  }
-}
 
 void product(Isa isa, const MatmulArgs<float>& p, index_t entry, MatmulBlockRun block_at_level) {
   float transposed[largest_b];
@@ -68,16 +52,12 @@ void product(Isa isa, const MatmulArgs<float>& p, index_t entry, MatmulBlockRun 
   block.c_row = p.stride_c;
   block.alpha = p.alpha;
   block.bias = p.bias;
-  if (p.accumulate && p.activation) return activate_and_add(isa, p, block, block_at_level);
   if (p.accumulate) {
     block.add = block.c;
     block.add_row = block.c_row;
   }
   block_at_level(block);
-  if (p.activation) {
-    matmul_activate(isa, *p.activation, p.m, p.n, block.c, block.c_row, block.c, block.c_row,
-                    false);
-  }
+  if (p.activation) matmul_activate(isa, *p.activation, p.m, p.n, block.c, block.c_row);
 }
 
 void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) {

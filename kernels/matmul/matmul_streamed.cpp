@@ -36,7 +36,7 @@ void finish(Isa isa, const MatmulArgs<float>& p, index_t from, index_t count) {
   }
   if (p.activation) {
     float* const c = p.c + from;
-    matmul_activate(isa, *p.activation, p.m, count, c, p.stride_c, c, p.stride_c, false);
+    matmul_activate(isa, *p.activation, p.m, count, c, p.stride_c);
   }
 }
 

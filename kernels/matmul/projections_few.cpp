@@ -69,7 +69,7 @@ void finish(Isa isa, const Projections& p, const Projection& one, index_t from, 
     }
   }
   if (one.activation) {
-    matmul_activate(isa, *one.activation, p.m, count, c, one.stride_c, c, one.stride_c, false);
+    matmul_activate(isa, *one.activation, p.m, count, c, one.stride_c);
   }
   for (index_t i = 0; one.add != nullptr && i < p.m; ++i) {
     const float* const add = one.add + i * one.stride_add + from;

@@ -4,43 +4,30 @@
 namespace attn::kernels {
 namespace {
 
-// Columns of a panel, and rows that pass over one before the next: their halves of A stay in L2.
-constexpr index_t panel = 32, row_block = 512;
-// Where panels are fewer than this, which threads could not share evenly, rows are cut as well, to
-// not less than what a panel's decoding costs a few percent of.
-constexpr index_t fewest_chunks = 12, fewest_rows = 128;
-constexpr index_t rounded_rows = 16;  // of A a chunk
-
-struct Room {
-  index_t depth, a_row;  // numbers of a padded row, and between the rows of A
-  index_t a_bytes, panel_bytes, tile_bytes, worker_bytes;
+// Of one worker: a panel, and blocks of C beside it.
+struct Room : PairsRoom {
+  index_t worker_bytes;
 };
 
 Room room_of(index_t m, index_t k, bool gated) {
-  Room room{};
-  room.depth = round_up(k, tile_columns);
-  // an odd number of cache lines: rows at the same column then spread over all of a cache's sets
-  room.a_row = room.depth + (room.depth / tile_columns % 2 == 0 ? tile_columns : 0);
-  // amx reads whole tiles of rows
-  room.a_bytes = whole_lines(round_up(m, tile_rows) * room.a_row * 2);
-  room.panel_bytes = whole_lines(panel * room.depth * 2);
-  room.tile_bytes =
-      whole_lines(std::min(m, row_block) * panel * static_cast<index_t>(sizeof(float)));
-  room.worker_bytes = room.panel_bytes + (gated ? 2 : 1) * room.tile_bytes;
+  Room room{PairsRoom(m, k), 0};
+  const index_t tile = std::min(m, PairsCut::row_block) * pairs_columns;
+  room.worker_bytes =
+      room.panel_bytes + (gated ? 2 : 1) * whole_lines(tile * static_cast<index_t>(sizeof(float)));
   return room;
 }
 
 // The weights of 32 columns of C as pairs.
 void decode(const Projection& one, index_t k, index_t depth, index_t column, std::uint16_t* to) {
   const index_t bands = ceil_div(one.n, tile_rows), first = column / tile_rows;
-  for (index_t band = first; band < first + panel / tile_rows; ++band) {
+  for (index_t band = first; band < first + pairs_columns / tile_rows; ++band) {
     std::uint16_t* const half = to + (band - first) * tile_rows * 2;
     if (band < bands) {
       avx512_dot::decode_pairs(tiled_type(one.weights.type), band_at(one.weights, k, band), 0,
-                               depth, half, 2 * panel);
+                               depth, half, 2 * pairs_columns);
     } else {
       for (index_t pair = 0; pair < depth / 2; ++pair) {
-        std::fill_n(half + pair * 2 * panel, 2 * tile_rows, std::uint16_t{0});
+        std::fill_n(half + pair * 2 * pairs_columns, 2 * tile_rows, std::uint16_t{0});
       }
     }
   }
@@ -78,12 +65,13 @@ void multiply_and_finish(Isa isa, const Projection& one, const Room& room, const
   float* const c = one.c + at.row * one.stride_c + at.column;
   if (!one.activation) return multiply(isa, one, room, a, b, at, c, one.stride_c);
   float* const to = one.add != nullptr ? tile : c;
-  const index_t to_row = one.add != nullptr ? panel : one.stride_c;
+  const index_t to_row = one.add != nullptr ? pairs_columns : one.stride_c;
   multiply(isa, one, room, a, b, at, to, to_row);
-  matmul_activate(isa, *one.activation, at.rows, at.columns, to, to_row, to, to_row, false);
+  matmul_activate(isa, *one.activation, at.rows, at.columns, to, to_row);
   for (index_t i = 0; one.add != nullptr && i < at.rows; ++i) {
     const float* const add = one.add + (at.row + i) * one.stride_add + at.column;
-    for (index_t j = 0; j < at.columns; ++j) c[i * one.stride_c + j] = add[j] + to[i * panel + j];
+    const float* const sums = to + i * to_row;
+    for (index_t j = 0; j < at.columns; ++j) c[i * one.stride_c + j] = add[j] + sums[j];
   }
 }
 
@@ -108,26 +96,25 @@ void project_many(Isa isa, Workers& workers, const Projections& p) {
   });
 
   index_t panels = 0;
-  for (const Projection& one : p.gated ? p.each.first(1) : p.each) panels += ceil_div(one.n, panel);
-  const index_t cuts = std::max(
-      ceil_div(p.m, row_block),
-      std::min(ceil_div(fewest_chunks, std::max<index_t>(1, panels)), ceil_div(p.m, fewest_rows)));
-  const index_t rows = round_up(ceil_div(p.m, cuts), tile_rows);  // amx begins at whole tiles
-  parallel_for(workers, panels * cuts, [&](index_t chunk, int worker) {
+  for (const Projection& one : p.gated ? p.each.first(1) : p.each) {
+    panels += ceil_div(one.n, pairs_columns);
+  }
+  const PairsCut cut(p.m, panels);
+  parallel_for(workers, panels * cut.cuts, [&](index_t chunk, int worker) {
     auto* const b = reinterpret_cast<std::uint16_t*>(own + worker * room.worker_bytes);
     auto* const tile =
         reinterpret_cast<float*>(own + worker * room.worker_bytes + room.panel_bytes);
     Block at{};
-    at.row = chunk % cuts * rows;
-    at.rows = std::min(rows, p.m - at.row);
-    at.column = chunk / cuts * panel;
+    at.row = chunk % cut.cuts * cut.rows;
+    at.rows = std::min(cut.rows, p.m - at.row);
+    at.column = chunk / cut.cuts * pairs_columns;
     if (at.rows <= 0) return;
     const Projection* one = p.each.data();
-    while (!p.gated && at.column >= round_up(one->n, panel)) {
-      at.column -= round_up(one->n, panel);
+    while (!p.gated && at.column >= round_up(one->n, pairs_columns)) {
+      at.column -= round_up(one->n, pairs_columns);
       ++one;
     }
-    at.columns = std::min(panel, one->n - at.column);
+    at.columns = std::min(pairs_columns, one->n - at.column);
     decode(*one, p.k, room.depth, at.column, b);
     if (!p.gated) return multiply_and_finish(isa, *one, room, a, b, at, tile);
     float* const up = tile + at.rows * at.columns;

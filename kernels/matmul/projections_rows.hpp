@@ -4,6 +4,7 @@
 
 #include "kernels/matmul/projections.hpp"
 #include "kernels/norm/norm.hpp"
+#include "kernels/tiles/pairs.hpp"
 #include "kernels/tiles/tiles_levels.hpp"
 
 #include <algorithm>
@@ -18,9 +19,6 @@ namespace attn::kernels {
 [[nodiscard]] index_t many_scratch_bytes(int workers, index_t m, index_t k, bool gated);
 void project_few(Isa isa, Workers& workers, const Projections& p);
 void project_many(Isa isa, Workers& workers, const Projections& p);
-
-inline constexpr index_t cache_line = 64;
-constexpr index_t whole_lines(index_t bytes) { return round_up(bytes, cache_line); }
 
 inline const std::uint8_t* band_at(const StoredWeights& weights, index_t k, index_t band) {
   return static_cast<const std::uint8_t*>(weights.tiles) + band * tile_band_bytes(weights.type, k);

@@ -44,6 +44,20 @@ std::vector<ValueType> infer(const InferContext& c) {
   return {{c.dtype(0), Shape{}}, {c.dtype(0), x}, {c.dtype(0), w}};
 }
 
+struct Sizes {
+  index_t tokens = 0, d = 0, vocab = 0;
+};
+
+// What one run computes, and where everything stands in its scratch, in bytes.
+struct Plan {
+  Sizes sizes;
+  index_t chunk = 1;                                            // rows at a time
+  bool dx = false, dw = false;                                  // are they wanted?
+  std::size_t logits = 0, some_x = 0, some_dx = 0, losses = 0;  // of a chunk
+  std::size_t positions = 0, ids = 0;                           // of all rows that have a target
+  std::size_t products = 0;                                     // to the end
+};
+
 template <class T>
 class HeadLossKernel final : public Kernel {
  public:
@@ -54,33 +68,49 @@ class HeadLossKernel final : public Kernel {
         stored_(storage_only(c.dtype(1))),
         tiled_(c.constant[1] && std::is_same_v<T, float> &&
                multiplied_in_tiles(c.isa, c.precision, c.dtype(1))),
+        whole_(c.graph.value(c.node.inputs[1]).shape[0].symbolic()),
         layout_(c.layout(1)),
         packs_(c.packs) {}
 
   [[nodiscard]] std::size_t scratch_bytes(const Operands& largest, int workers) const override {
-    HeadLossKernel of_largest(*this, largest);
-    of_largest.place(nullptr, workers);
-    return of_largest.bytes_;
+    const Plan plan = plan_of(largest);
+    return plan.products + products_bytes(plan, workers);
   }
 
   void prepare(const Operands& o) override {
-    look(o);
+    plan_ = plan_of(o);
+    x_ = o.inputs[0].as<const T>();
+    w_ = o.inputs[1].data;
+    type_ = weight_type(o.inputs[1].dtype).value_or(kernels::WeightType::f32);
+    targets_ = o.inputs[2].as<const std::int32_t>();
+    scale_ = o.inputs[3].as<const double>();
+    loss_ = o.outputs[0].as<T>();
+    dx_ = o.outputs[1].as<T>();
+    dw_ = o.outputs[2].as<T>();
     if constexpr (std::is_same_v<T, float>) {
       if (tiled_) tiles_.prepare(*packs_, o.inputs[1], layout_);
-      if (stored_) rows_.prepare(*packs_, o.inputs[1], layout_);
+      if (reads_rows()) rows_.prepare(*packs_, o.inputs[1], layout_);
     }
-    place(static_cast<std::byte*>(o.scratch), 1);
+    auto* const scratch = static_cast<std::byte*>(o.scratch);
+    logits_ = reinterpret_cast<T*>(scratch + plan_.logits);
+    some_x_ = reinterpret_cast<T*>(scratch + plan_.some_x);
+    some_dx_ = reinterpret_cast<T*>(scratch + plan_.some_dx);
+    losses_ = reinterpret_cast<double*>(scratch + plan_.losses);
+    positions_ = reinterpret_cast<std::int32_t*>(scratch + plan_.positions);
+    ids_ = reinterpret_cast<std::int32_t*>(scratch + plan_.ids);
+    products_ = scratch + plan_.products;
   }
 
   void run(kernels::Workers& workers) override {
+    const auto [tokens, d, vocab] = plan_.sizes;
     const index_t count = find_targets();
     if (tiled_) tiles_.ensure(workers);
-    if (stored_ && (!tiled_ || dx_ != nullptr)) rows_.ensure(workers);
-    if (dx_ != nullptr && count < tokens_) kernels::fill_zeros(workers, tokens_ * d_, dx_);
-    if (dw_ != nullptr && count == 0) kernels::fill_zeros(workers, vocab_ * d_, dw_);
+    if (reads_rows()) rows_.ensure(workers);
+    if (dx_ != nullptr && count < tokens) kernels::fill_zeros(workers, tokens * d, dx_);
+    if (dw_ != nullptr && count == 0) kernels::fill_zeros(workers, vocab * d, dw_);
     double sum = 0;
-    for (index_t at = 0; at < count; at += chunk_) {
-      const index_t rows = std::min(chunk_, count - at);
+    for (index_t at = 0; at < count; at += plan_.chunk) {
+      const index_t rows = std::min(plan_.chunk, count - at);
       take_chunk(workers, at, rows);
       for (index_t r = 0; r < rows; ++r) sum += losses_[r];
     }
@@ -88,77 +118,60 @@ class HeadLossKernel final : public Kernel {
   }
 
  private:
-  // For the sizes at other operands only.
-  HeadLossKernel(const HeadLossKernel& other, const Operands& o)
-      : isa_(other.isa_),
-        alpha_(other.alpha_),
-        bf16_(other.bf16_),
-        stored_(other.stored_),
-        tiled_(other.tiled_),
-        layout_(other.layout_) {
-    look(o);
-  }
-
-  void look(const Operands& o) {
-    const TensorView &x = o.inputs[0], &w = o.inputs[1];
-    tokens_ = x.dim(0);
-    d_ = x.dim(1);
-    vocab_ = w.dim(0);
-    x_ = x.as<const T>();
-    w_ = w.data;
-    type_ = weight_type(w.dtype).value_or(kernels::WeightType::f32);
-    targets_ = o.inputs[2].as<const std::int32_t>();
-    scale_ = o.inputs[3].as<const double>();
-    loss_ = o.outputs[0].as<T>();
-    dx_ = o.outputs[1].as<T>();
-    dw_ = o.outputs[2].as<T>();
-    const index_t row = std::max<index_t>(1, vocab_) * static_cast<index_t>(sizeof(T));
-    chunk_ = std::min(std::max<index_t>(1, tokens_), std::max(fewest_rows, chunk_bytes / row));
-  }
-
-  // Where everything stands in the scratch, and how much of it there is.
-  void place(std::byte* scratch, int workers) {
-    bytes_ = 0;
-    const auto take = [&](std::size_t bytes) {
-      std::byte* const at = scratch == nullptr ? nullptr : scratch + bytes_;
-      bytes_ += (bytes + 63) / 64 * 64;
+  // The plan of what is enough for these operands is enough for all smaller ones.
+  [[nodiscard]] Plan plan_of(const Operands& o) const {
+    Plan plan;
+    plan.sizes = {o.inputs[0].dim(0), o.inputs[0].dim(1), o.inputs[1].dim(0)};
+    const auto [tokens, d, vocab] = plan.sizes;
+    plan.dx = o.outputs[1].data != nullptr;
+    plan.dw = o.outputs[2].data != nullptr;
+    const index_t row = std::max<index_t>(1, vocab) * static_cast<index_t>(sizeof(T));
+    plan.chunk = std::max<index_t>(1, tokens);
+    if (!whole_) plan.chunk = std::min(plan.chunk, std::max(fewest_rows, chunk_bytes / row));
+    std::size_t end = 0;
+    const auto take = [&](index_t count, std::size_t size) {
+      const std::size_t at = end;
+      end += (static_cast<std::size_t>(count) * size + 63) / 64 * 64;
       return at;
     };
-    const auto numbers = [](index_t count) { return static_cast<std::size_t>(count) * sizeof(T); };
-    logits_ = reinterpret_cast<T*>(take(numbers(chunk_ * vocab_)));
-    some_x_ = reinterpret_cast<T*>(take(numbers(chunk_ * d_)));
-    some_dx_ = reinterpret_cast<T*>(take(dx_ == nullptr ? 0 : numbers(chunk_ * d_)));
-    losses_ = reinterpret_cast<double*>(take(static_cast<std::size_t>(chunk_) * sizeof(double)));
-    const std::size_t ids = static_cast<std::size_t>(tokens_) * sizeof(std::int32_t);
-    positions_ = reinterpret_cast<std::int32_t*>(take(ids));
-    ids_ = reinterpret_cast<std::int32_t*>(take(ids));
-    products_ = take(products_bytes(workers));
+    plan.logits = take(plan.chunk * vocab, sizeof(T));
+    plan.some_x = take(plan.chunk * d, sizeof(T));
+    plan.some_dx = take(plan.dx ? plan.chunk * d : 0, sizeof(T));
+    plan.losses = take(plan.chunk, sizeof(double));
+    plan.positions = take(tokens, sizeof(std::int32_t));
+    plan.ids = take(tokens, sizeof(std::int32_t));
+    plan.products = end;
+    return plan;
   }
+
+  // Are a stored weight's rows multiplied: on the way forward, or on the way back?
+  [[nodiscard]] bool reads_rows() const { return stored_ && (!tiled_ || dx_ != nullptr); }
 
   // What the largest of the products needs, whichever row of the table takes it: fewer rows than a
   // whole chunk may take another.
-  [[nodiscard]] std::size_t products_bytes(int workers) const {
+  [[nodiscard]] std::size_t products_bytes(const Plan& plan, int workers) const {
+    const index_t d = plan.sizes.d, vocab = plan.sizes.vocab;
     std::size_t bytes = 0;
     if constexpr (std::is_same_v<T, float>) {
-      const kernels::MatmulProblem forward{.m = chunk_,
-                                           .n = vocab_,
-                                           .k = d_,
+      const kernels::MatmulProblem forward{.m = plan.chunk,
+                                           .n = vocab,
+                                           .k = d,
                                            .b_transposed = true,
                                            .stored = stored_ || tiled_,
                                            .tiled = tiled_,
                                            .bf16 = bf16_};
-      const kernels::MatmulProblem back{.m = chunk_,
-                                        .n = d_,
-                                        .k = vocab_,
+      const kernels::MatmulProblem back{.m = plan.chunk,
+                                        .n = d,
+                                        .k = vocab,
                                         .stored = stored_,
                                         .stored_rows_of_b = stored_,
                                         .bf16 = bf16_};
       const kernels::MatmulProblem weight{
-          .m = vocab_, .n = d_, .k = chunk_, .a_transposed = true, .bf16 = bf16_};
+          .m = vocab, .n = d, .k = plan.chunk, .a_transposed = true, .bf16 = bf16_};
       for (const kernels::MatmulImpl& impl : kernels::matmul_table()) {
         bytes = std::max(bytes, impl.scratch_bytes(forward, isa_, workers));
-        if (dx_ != nullptr) bytes = std::max(bytes, impl.scratch_bytes(back, isa_, workers));
-        if (dw_ != nullptr) bytes = std::max(bytes, impl.scratch_bytes(weight, isa_, workers));
+        if (plan.dx) bytes = std::max(bytes, impl.scratch_bytes(back, isa_, workers));
+        if (plan.dw) bytes = std::max(bytes, impl.scratch_bytes(weight, isa_, workers));
       }
     }
     return bytes;
@@ -166,14 +179,15 @@ class HeadLossKernel final : public Kernel {
 
   // The rows that have a target, and their targets; how many they are.
   index_t find_targets() const {
+    const index_t vocab = plan_.sizes.vocab;
     index_t count = 0;
-    for (index_t i = 0; i < tokens_; ++i) {
+    for (index_t i = 0; i < plan_.sizes.tokens; ++i) {
       const std::int32_t target = targets_[i];
       if (target == -1) continue;
-      if (target < 0 || target >= vocab_) {
+      if (target < 0 || target >= vocab) {
         throw Error(ErrorKind::invalid, "head_loss: target " + std::to_string(target) +
                                             " at position " + std::to_string(i) + " is not in 0.." +
-                                            std::to_string(vocab_ - 1));
+                                            std::to_string(vocab - 1));
       }
       positions_[count] = static_cast<std::int32_t>(i);
       ids_[count++] = target;
@@ -196,47 +210,48 @@ class HeadLossKernel final : public Kernel {
 
   // The rows with targets from number `at` on.
   void take_chunk(kernels::Workers& workers, index_t at, index_t rows) {
+    const index_t d = plan_.sizes.d, vocab = plan_.sizes.vocab;
     const std::int32_t* const positions = positions_ + at;
     // rows side by side are read, and their gradients written, where they stand
     const bool together = positions[rows - 1] - positions[0] + 1 == rows;
-    const T* x = x_ + positions[0] * d_;
-    T* dx = dx_ == nullptr ? nullptr : dx_ + positions[0] * d_;
+    const T* x = x_ + positions[0] * d;
+    T* dx = dx_ == nullptr ? nullptr : dx_ + positions[0] * d;
     if (!together) {
-      for (index_t r = 0; r < rows; ++r) std::copy_n(x_ + positions[r] * d_, d_, some_x_ + r * d_);
+      for (index_t r = 0; r < rows; ++r) std::copy_n(x_ + positions[r] * d, d, some_x_ + r * d);
       x = some_x_;
       dx = some_dx_;
     }
-    kernels::MatmulArgs<T> forward = product(rows, vocab_, d_, logits_);
-    forward.a = {x, d_, 1};
+    kernels::MatmulArgs<T> forward = product(rows, vocab, d, logits_);
+    forward.a = {x, d, 1};
     if (tiled_) {
       forward.stored = tiles_.stored();
     } else if (stored_) {
       forward.stored = {rows_.data(), type_, nullptr};
     } else {
-      forward.b = {static_cast<const T*>(w_), 1, d_};
+      forward.b = {static_cast<const T*>(w_), 1, d};
     }
     kernels::matmul(isa_, workers, forward);
 
     const bool back = dx_ != nullptr || dw_ != nullptr;
-    kernels::cross_entropy(isa_, workers, rows, vocab_, ids_ + at, static_cast<T>(*scale_), back,
+    kernels::cross_entropy(isa_, workers, rows, vocab, ids_ + at, static_cast<T>(*scale_), back,
                            logits_, losses_);
     if (dx_ != nullptr) {
-      kernels::MatmulArgs<T> args = product(rows, d_, vocab_, dx);
-      args.a = {logits_, vocab_, 1};
+      kernels::MatmulArgs<T> args = product(rows, d, vocab, dx);
+      args.a = {logits_, vocab, 1};
       if (stored_) {
         args.stored = {rows_.data(), type_, nullptr, true};
       } else {
-        args.b = {static_cast<const T*>(w_), d_, 1};
+        args.b = {static_cast<const T*>(w_), d, 1};
       }
       kernels::matmul(isa_, workers, args);
       for (index_t r = 0; r < rows && !together; ++r) {
-        std::copy_n(dx + r * d_, d_, dx_ + positions[r] * d_);
+        std::copy_n(dx + r * d, d, dx_ + positions[r] * d);
       }
     }
     if (dw_ != nullptr) {
-      kernels::MatmulArgs<T> args = product(vocab_, d_, rows, dw_);
-      args.a = {logits_, 1, vocab_};
-      args.b = {x, d_, 1};
+      kernels::MatmulArgs<T> args = product(vocab, d, rows, dw_);
+      args.a = {logits_, 1, vocab};
+      args.b = {x, d, 1};
       args.accumulate = at > 0;
       kernels::matmul(isa_, workers, args);
     }
@@ -246,19 +261,19 @@ class HeadLossKernel final : public Kernel {
   T alpha_;
   bool bf16_, stored_;
   bool tiled_;           // are tiles multiplied?
+  bool whole_;           // are all rows one chunk?
   WeightLayout layout_;  // how W stands
   std::shared_ptr<Packs> packs_;
   TiledWeight tiles_;
   RowsOfWeight rows_;  // of a stored W
   kernels::WeightType type_ = kernels::WeightType::f32;
-  index_t tokens_ = 0, d_ = 0, vocab_ = 0, chunk_ = 1;
+  Plan plan_;
   const T* x_ = nullptr;
   const void* w_ = nullptr;
   const std::int32_t* targets_ = nullptr;
   const double* scale_ = nullptr;
   T *loss_ = nullptr, *dx_ = nullptr, *dw_ = nullptr;
-  // scratch: of a chunk, then of all rows that have a target
-  std::size_t bytes_ = 0;
+  // where the plan puts them
   T *logits_ = nullptr, *some_x_ = nullptr, *some_dx_ = nullptr;
   double* losses_ = nullptr;
   std::int32_t *positions_ = nullptr, *ids_ = nullptr;

@@ -1,7 +1,6 @@
 #include "kernels/matmul/matmul.hpp"
 
 #include "attn/error.hpp"
-#include "kernels/tiles/tiles.hpp"
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
@@ -16,9 +15,6 @@
 
 namespace attn::runtime {
 namespace {
-
-// What stands for rows out of tiles among the orders that weights are packed in.
-constexpr char rows_kind = 0;
 
 // a [batch, m, k] with b [batch, k, n]; otherwise b is one matrix and a's outer dimensions are
 // rows.
@@ -106,21 +102,18 @@ class MatmulKernel final : public Kernel {
 
   void prepare(const Operands& operands) override {
     args_ = arguments(operands);
-    b_data_ = operands.inputs[1].data;
     if constexpr (std::is_same_v<T, float>) {
       const kernels::MatmulProblem problem = problem_of(args_);
       impl_ = &kernels::choose_matmul(problem, isa_);
       if (tiled_) {
         tiles_.prepare(*packs_, operands.inputs[1], layout_);
         args_.stored = tiles_.stored();
-      } else if (layout_ == WeightLayout::tiles) {
-        rows_ = {operands.inputs[1].dim(-2), operands.inputs[1].dim(-1)};
-        const auto bytes = kernels::row_bytes(args_.stored.type, rows_.count * rows_.length);
-        pack_ = &packs_->find(b_data_, &rows_kind, static_cast<std::size_t>(bytes));
-        args_.stored.data = pack_->data();
+      } else if (stored_) {
+        rows_.prepare(*packs_, operands.inputs[1], layout_);
+        args_.stored.data = rows_.data();
       } else if (constant_b_) {
         const std::size_t bytes = impl_->packed_bytes(problem, isa_);
-        pack_ = bytes > 0 ? &packs_->find(b_data_, impl_->name, bytes) : nullptr;
+        pack_ = bytes > 0 ? &packs_->find(operands.inputs[1].data, impl_->name, bytes) : nullptr;
         args_.packed_b = pack_ != nullptr ? pack_->data() : nullptr;
       }
     }
@@ -129,7 +122,11 @@ class MatmulKernel final : public Kernel {
   void run(kernels::Workers& workers) override {
     if constexpr (std::is_same_v<T, float>) {
       if (tiled_) tiles_.ensure(workers);
-      if (pack_ != nullptr) pack_->ensure([&](std::byte* to) { fill(workers, to); });
+      if (stored_ && !tiled_) rows_.ensure(workers);
+      // weights stand still for the life of a session
+      if (pack_ != nullptr) {
+        pack_->ensure([&](std::byte* to) { impl_->pack(problem_of(args_), isa_, args_.b, to); });
+      }
       impl_->run(isa_, workers, args_);
     } else {
       kernels::matmul(isa_, workers, args_);
@@ -148,22 +145,6 @@ class MatmulKernel final : public Kernel {
     const auto& a = c.attributes<MatmulAttributes>();
     return c.constant[1] && !pairwise && a.transpose_b && !a.transpose_a && !a.flatten &&
            c.dtype(0) == DType::f32 && multiplied_in_tiles(c.isa, c.precision, c.dtype(1));
-  }
-
-  // Weights stand still for the life of a session.
-  void fill(kernels::Workers& workers, std::byte* to) const {
-    if constexpr (std::is_same_v<T, float>) {
-      if (layout_ == WeightLayout::rows) return impl_->pack(problem_of(args_), isa_, args_.b, to);
-      using kernels::index_t, kernels::tile_rows;
-      const kernels::WeightType type = args_.stored.type;
-      const index_t bytes = kernels::row_bytes(type, rows_.length);
-      kernels::parallel_for(
-          workers, kernels::ceil_div(rows_.count, tile_rows), [&](index_t i, int) {
-            for (index_t r = i * tile_rows; r < std::min(rows_.count, (i + 1) * tile_rows); ++r) {
-              kernels::read_tiles(type, rows_.length, b_data_, r, to + r * bytes);
-            }
-          });
-    }
   }
 
   [[nodiscard]] kernels::MatmulArgs<T> arguments(const Operands& o) const {
@@ -227,11 +208,8 @@ class MatmulKernel final : public Kernel {
   bool bf16_;  // may operands be rounded?
   std::shared_ptr<Packs> packs_;
   TiledWeight tiles_;
+  RowsOfWeight rows_;            // of a stored B that is not multiplied in tiles
   Packs::Pack* pack_ = nullptr;  // of what runs now, if it reads packed weights
-  const void* b_data_ = nullptr;
-  struct {
-    kernels::index_t count = 0, length = 0;
-  } rows_;  // of a weight that stands in tiles and is unpacked
   kernels::MatmulArgs<T> args_;
   const kernels::MatmulImpl* impl_ = nullptr;
 };

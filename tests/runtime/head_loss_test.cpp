@@ -171,6 +171,69 @@ TEST_CASE("head_loss of rows of which none has a target is 0, and so are its gra
   CHECK(got.dw == std::vector<double>(160));
 }
 
+TEST_CASE("head_loss of symbols has scratch enough for all that is smaller than their bounds",
+          "[head_loss][scratch][isa]") {
+  constexpr std::int64_t d = 16;
+  Graph g;
+  const Symbol n = g.symbol("n"), m = g.symbol("m");
+  const ValueId x = g.input("x", DType::f32, Shape{n, d});
+  const ValueId w = g.input("w", DType::f32, Shape{m, d});
+  const ValueId targets = g.input("targets", DType::i32, Shape{n});
+  const ValueId by = g.input("scale", DType::f64, Shape{1});
+  const ValueId loss = head_loss(g, x, w, targets, by);
+  const Node node = g.nodes().back();
+  for (const kernels::Isa isa : kernels::supported_isas()) {
+    const bool constant[4] = {};
+    const auto kernel =
+        node.op->bind({g, node, isa, Precision::automatic, true, constant, nullptr});
+    const auto bytes = [&](std::int64_t tokens, std::int64_t vocab) {
+      std::byte there{};  // no data is read
+      const auto view = [&](DType type, std::initializer_list<std::int64_t> dims) {
+        return TensorView::contiguous_over(&there, type, std::vector<std::int64_t>(dims));
+      };
+      const TensorView in[] = {view(DType::f32, {tokens, d}), view(DType::f32, {vocab, d}),
+                               view(DType::i32, {tokens}), view(DType::f64, {1})};
+      const TensorView out[] = {view(DType::f32, {}), view(DType::f32, {tokens, d}),
+                                view(DType::f32, {vocab, d})};
+      return kernel->scratch_bytes({in, out}, 2);
+    };
+    const std::vector<std::int64_t> counts{0, 1, 60, 64, 80, 300, 1024, 4096, 16384, 52428, 65537};
+    for (std::size_t t = 0; t + 1 < counts.size(); ++t) {
+      for (std::size_t v = 0; v + 1 < counts.size(); ++v) {
+        INFO(counts[t] << " x " << counts[v] << " at " << kernels::isa_name(isa));
+        CHECK(bytes(counts[t], counts[v]) <= bytes(counts[t + 1], counts[v]));
+        CHECK(bytes(counts[t], counts[v]) <= bytes(counts[t], counts[v + 1]));
+      }
+    }
+  }
+
+  const std::vector<ValueId> wrt{x, w};
+  std::vector<ValueId> fetches = gradients(g, loss, wrt);
+  fetches.push_back(loss);
+  const auto results = [&](std::vector<std::int64_t> bounds) {
+    SessionOptions options = at(kernels::supported_isas().back());
+    options.bounds = std::move(bounds);
+    Session session(g, fetches, {}, std::move(options));
+    // of 80 rows 16 MiB hold the logits, of 65537 words only of 64
+    const Sizes s{80, d, 52428};
+    session.resize(std::vector<std::int64_t>{s.tokens, s.vocab});
+    const auto xs = numbers(s.tokens * d, 1), ws = numbers(s.vocab * d, 2);
+    const auto ids = targets_of(s);
+    std::memcpy(session.tensor(x).data, xs.data(), xs.size() * sizeof(float));
+    std::memcpy(session.tensor(w).data, ws.data(), ws.size() * sizeof(float));
+    std::memcpy(session.tensor(targets).data, ids.data(), ids.size() * sizeof(std::int32_t));
+    *session.tensor(by).as<double>() = scale;
+    session.run();
+    std::vector<float> all;
+    for (const ValueId fetched : fetches) {
+      const TensorView& t = session.tensor(fetched);
+      all.insert(all.end(), t.as<const float>(), t.as<const float>() + t.elements());
+    }
+    return all;
+  };
+  CHECK(same_bits(results({80, 65537}), results({80, 52428})));
+}
+
 TEST_CASE("head_loss has the same bits on any number of threads", "[head_loss][threads]") {
   const Sizes s{150, 8, 50001};
   const auto x = numbers(s.tokens * s.d, 1), w = numbers(s.vocab * s.d, 2);

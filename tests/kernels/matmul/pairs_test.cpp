@@ -248,15 +248,12 @@ TEST_CASE("rounded products hold their bound", "[matmul][isa][threads]") {
         check(c, isa);
       }
     }
-    for (const bool accumulate : {false, true}) {
-      for (const index_t k : {70, 4100}) {  // at once, and in passes
-        Case c{50, 70, k};
-        c.accumulate = accumulate;
-        c.bias = true;
-        c.alpha = 0.25F;
-        c.activation = Unary::gelu;
-        check(c, isa);
-      }
+    for (const index_t k : {70, 4100}) {  // at once, and in passes
+      Case c{50, 70, k};
+      c.bias = true;
+      c.alpha = 0.25F;
+      c.activation = Unary::gelu;
+      check(c, isa);
     }
   }
 }
@@ -289,6 +286,7 @@ TEST_CASE("stored weights as the rows of B hold the bound of their grade", "[mat
         all.a_transposed = all.accumulate = all.bias = true;
         all.alpha = -0.5F;
         check(all, isa);
+        all.accumulate = false;
         all.activation = Unary::silu;
         check(all, isa);
       }
