@@ -322,7 +322,7 @@ std::span<const TuneExample> Trainer::learnable(std::span<const TuneExample> exa
   if (options_.task != TuneTask::similarity || options_.scored) return examples;
   if (examples.size() % examples_a_run() != 1) return examples;
   if (examples.size() > 1) return examples.first(examples.size() - 1);
-  throw Error(ErrorKind::invalid, (examples[0].name.empty() ? "a step" : examples[0].name) +
+  throw Error(ErrorKind::invalid, (examples[0].name.empty() ? "tuning" : examples[0].name) +
                                       ": 1 pair without a score has no others to be told from");
 }
 
@@ -331,7 +331,7 @@ BatchShares Trainer::shares_of(std::span<const TuneExample> examples) const {
   for (const TuneExample& each : examples) targets += goal_.language ? target_count(each) : 0;
   if (goal_.language && targets == 0) {
     throw Error(ErrorKind::invalid,
-                (examples[0].name.empty() ? "a step" : examples[0].name) + ": nothing to predict");
+                (examples[0].name.empty() ? "tuning" : examples[0].name) + ": nothing to predict");
   }
   BatchShares shares;
   shares.language = 1 / static_cast<double>(std::max<std::int64_t>(1, targets));
