@@ -70,11 +70,16 @@ Shapes shapes_of(std::span<const WeightSpec> specs) {
   return shapes;
 }
 
+const WeightSpec* find_spec(std::span<const WeightSpec> specs, std::string_view name) noexcept {
+  const auto found = std::find_if(specs.begin(), specs.end(),
+                                  [&](const WeightSpec& each) { return each.name == name; });
+  return found == specs.end() ? nullptr : &*found;
+}
+
 runtime::ValueId declare(runtime::Graph& graph, std::span<const WeightSpec> specs,
                          std::string_view name) {
-  const auto spec =
-      std::find_if(specs.begin(), specs.end(), [&](const WeightSpec& s) { return s.name == name; });
-  if (spec == specs.end()) {
+  const WeightSpec* const spec = find_spec(specs, name);
+  if (spec == nullptr) {
     throw Error(ErrorKind::invalid, "tensor '" + std::string(name) + "' is missing");
   }
   const std::vector<runtime::Dim> dims(spec->shape.begin(), spec->shape.end());

@@ -111,6 +111,10 @@ void refuse_unknown(const Metadata& parameters, std::span<const std::string_view
 /// is no number.
 void take_scale(const Metadata& parameters, Metadata& metadata);
 
+/// The one of that name; null if there is none.
+[[nodiscard]] const WeightSpec* find_spec(std::span<const WeightSpec> specs,
+                                          std::string_view name) noexcept;
+
 /// The shapes of specs, as a file that has them would bring them.
 [[nodiscard]] Shapes shapes_of(std::span<const WeightSpec> specs);
 

@@ -4,8 +4,6 @@
 #include "models/lora/adapted.hpp"
 #include "runtime/ops.hpp"
 
-#include <algorithm>
-
 namespace attn::models {
 namespace {
 
@@ -15,11 +13,6 @@ constexpr const char* head_name = "lm_head.weight";
 constexpr const char* embedding_name = "model.embed_tokens.weight";
 
 std::string layer_name(int layer) { return "model.layers." + std::to_string(layer) + "."; }
-
-bool has(std::span<const WeightSpec> specs, const std::string& name) {
-  return std::any_of(specs.begin(), specs.end(),
-                     [&](const WeightSpec& spec) { return spec.name == name; });
-}
 
 // Where keys and values of a run come together with those before.
 enum class Cached { nowhere, packed, in_one, in_slots };
@@ -74,7 +67,8 @@ class Builder {
     if (kind == Cached::in_slots) x = gather(graph_, x, out.rows);
     x = rms_norm(graph_, x, declare(graph_, specs_, "model.norm.weight"), config_.eps);
     out.hidden = x;
-    out.head = has(specs_, head_name) ? declare(graph_, specs_, head_name) : embedding;
+    out.head =
+        find_spec(specs_, head_name) != nullptr ? declare(graph_, specs_, head_name) : embedding;
     return out;
   }
 
@@ -90,8 +84,9 @@ class Builder {
 
   ValueId project(ValueId x, const std::string& name) {
     const std::string bias = name + ".bias";
-    const ValueId y = linear(graph_, x, declare(graph_, specs_, name + ".weight"),
-                             has(specs_, bias) ? declare(graph_, specs_, bias) : ValueId::none);
+    const ValueId y =
+        linear(graph_, x, declare(graph_, specs_, name + ".weight"),
+               find_spec(specs_, bias) != nullptr ? declare(graph_, specs_, bias) : ValueId::none);
     return adapted(graph_, specs_, name, x, y);
   }
 

@@ -157,6 +157,12 @@ ValueId append_runs(Graph& graph, ValueId state, ValueId rows, ValueId runs);
 /// on an id outside the table.
 ValueId gather(Graph& graph, ValueId table, ValueId ids);
 
+/// The mean of each sequence's rows: x [rows, cols], sequences I32 [count + 1] as for attention() →
+/// [count, cols], summed in float64; zeros for a sequence without rows. A resize throws
+/// Error(invalid) where sequences are not one more than `count`, a run where they do not rise from
+/// 0 to rows.
+ValueId mean_rows(Graph& graph, ValueId x, ValueId sequences, Dim count);
+
 /// A contiguous copy.
 ValueId copy(Graph& graph, ValueId x);
 

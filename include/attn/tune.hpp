@@ -38,7 +38,8 @@ struct LoraOptions {
   /// Names that Hugging Face's modules end in: "q_proj", "attention.self.query". Empty: the
   /// projections of attention (queries, keys, values, output).
   std::vector<std::string> targets;
-  /// An adapter folder in PEFT's layout to go on from; its rank, alpha and targets are taken.
+  /// An adapter folder in PEFT's layout to go on from; its rank, alpha and targets are taken. Its
+  /// dropout is not: the one above trains, and is what Tuner::save() writes.
   std::filesystem::path start;
 };
 
@@ -61,11 +62,13 @@ struct TuneExample {
   /// the token after it, and nothing for the last.
   std::vector<std::int32_t> targets = {};
   /// attention: the word each token belongs to, from 0 and rising, −1 for none (a special token,
-  /// which counts as another word of its own); and the words that are to be looked at.
+  /// which counts as another word of its own, be it inside of one); and the words
+  /// that are to be looked at.
   std::vector<std::int32_t> words = {};
   std::vector<std::int32_t> look_at = {};
   /// similarity: the other text, and how alike they are, in [−1, 1]. NaN: a pair without a score,
-  /// for which the others of the batch are the wrong answers (all of a batch, or none).
+  /// for which the others of the batch are the wrong answers (all of a batch, or none). The last
+  /// one is left out where it would be alone in its batch.
   std::vector<std::int32_t> other = {};
   double score = std::numeric_limits<double>::quiet_NaN();
   /// What errors call it: "data.jsonl:3". May be empty.
@@ -89,7 +92,7 @@ struct TuneOptions {
   std::int64_t warmup = 0;  ///< updates in which the rate rises to learning_rate
   Precision precision = Precision::automatic;
   /// Keep the activations between layers only, and compute the others again on the way back: less
-  /// memory, a third more work, the same bits.
+  /// memory, a third more work; the same bits where products are f32.
   bool checkpoint_activations = false;
   std::uint64_t seed = 0;  ///< of new factors, dropout and order
   /// Bytes that weights, moments, gradients and activations may take together; 0: any.
@@ -136,19 +139,21 @@ struct TuneMemory {
 class Tuner {
  public:
   /// Plans everything. Throws Error(usage) for options out of range, a model that the task is not
-  /// for, or a target that names no projection; Error(invalid) for an adapter that does not fit;
-  /// Error(memory), saying where the memory would go, if it is more than the limit;
-  /// Error(numerical), naming it, if a weight to be trained is not finite.
+  /// for, full tuning of one with adapters, a context above its sliding window, or a target that
+  /// names no projection; Error(invalid) for an adapter that does not fit; Error(memory), saying
+  /// where the memory would go, if it is more than the limit; Error(numerical), naming it, if a
+  /// weight to be trained is not finite.
   Tuner(Model& model, const TuneOptions& options);
   Tuner(Tuner&&) noexcept;
   Tuner& operator=(Tuner&&) noexcept;
   ~Tuner();
 
   /// One update from 1 to batch_size · accumulate examples. Throws Error(invalid), naming the
-  /// example, for what does not fit, before anything is computed; Error(numerical) if the loss, or
-  /// the norm of gradients that are clipped or accumulated, is NaN or infinite (the tuner then may
-  /// hold no usable weights); Error(cancelled), weights being as before the step. Other gradients
-  /// that are no numbers show in the weights, which are checked before they are written.
+  /// example, for what does not fit, nothing to predict, or a single pair without a score, before
+  /// anything is computed; Error(numerical) if the loss, or the norm of gradients that are clipped
+  /// or accumulated, is NaN or infinite (the tuner then may hold no usable weights);
+  /// Error(cancelled), weights being as before the step. Other gradients that are no numbers show
+  /// in the weights, which are checked before they are written.
   TuneStep step(std::span<const TuneExample> examples);
 
   /// The loss on examples, without an update. Throws as step(), and Error(memory) if what the first

@@ -2,8 +2,6 @@
 
 #include "runtime/ops.hpp"
 
-#include <algorithm>
-
 namespace attn::models {
 
 using namespace runtime;
@@ -16,10 +14,14 @@ std::string lora_b(std::string_view module, int adapter) {
   return std::string(module) + ".lora_B." + std::to_string(adapter);
 }
 
+int next_adapter(std::span<const WeightSpec> specs, std::string_view module) {
+  int place = 0;
+  while (find_spec(specs, lora_a(module, place)) != nullptr) ++place;
+  return place;
+}
+
 bool has_adapter(std::span<const WeightSpec> specs, std::string_view module) {
-  const std::string name = lora_a(module, 0);
-  return std::any_of(specs.begin(), specs.end(),
-                     [&](const WeightSpec& spec) { return spec.name == name; });
+  return find_spec(specs, lora_a(module, 0)) != nullptr;
 }
 
 namespace {
@@ -38,9 +40,8 @@ ValueId adapted(Graph& graph, std::span<const WeightSpec> specs, std::string_vie
                 ValueId y) {
   for (int adapter = 0;; ++adapter) {
     const std::string name = lora_a(module, adapter);
-    const auto spec = std::find_if(specs.begin(), specs.end(),
-                                   [&](const WeightSpec& each) { return each.name == name; });
-    if (spec == specs.end()) return y;
+    const WeightSpec* const spec = find_spec(specs, name);
+    if (spec == nullptr) return y;
     const LoraFactor& lora = *spec->lora;
     const ValueId inner = linear(graph, thinned(graph, lora, x), declare(graph, specs, name));
     const ValueId outer = matmul(graph, inner, declare(graph, specs, lora_b(module, adapter)),

@@ -18,6 +18,9 @@ inline constexpr const char* dropout_input = "dropout";
 [[nodiscard]] std::string lora_a(std::string_view module, int adapter);
 [[nodiscard]] std::string lora_b(std::string_view module, int adapter);
 
+/// The place of the next adapter beside it: how many there are.
+[[nodiscard]] int next_adapter(std::span<const WeightSpec> specs, std::string_view module);
+
 /// Is there an adapter beside it?
 [[nodiscard]] bool has_adapter(std::span<const WeightSpec> specs, std::string_view module);
 

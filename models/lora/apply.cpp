@@ -5,7 +5,6 @@
 #include "models/lora/rope_rows.hpp"
 #include "runtime/formats/text.hpp"
 
-#include <algorithm>
 #include <cmath>
 
 namespace attn::models {
@@ -16,12 +15,6 @@ constexpr std::string_view weight_suffix = ".weight";
 bool adaptable(const WeightSpec& spec) {
   return !spec.lora && spec.shape.size() == 2 && spec.name.ends_with(weight_suffix) &&
          (spec.name.starts_with("model.layers.") || spec.name.starts_with("encoder.layer."));
-}
-
-const WeightSpec* find(std::span<const WeightSpec> specs, const std::string& name) {
-  const auto found = std::find_if(specs.begin(), specs.end(),
-                                  [&](const WeightSpec& each) { return each.name == name; });
-  return found == specs.end() ? nullptr : &*found;
 }
 
 void add_factor(std::string name, Dims shape, std::vector<float> values, double scale,
@@ -50,7 +43,7 @@ void check_fits(const AdapterFile& adapter, const std::string& where,
     const auto fail = [&](const std::string& problem) {
       throw Error(ErrorKind::invalid, where + ": module " + runtime::quote(module.name) + problem);
     };
-    const WeightSpec* const spec = find(specs, module.name + std::string(weight_suffix));
+    const WeightSpec* const spec = find_spec(specs, module.name + std::string(weight_suffix));
     if (module.name == "lm_head" || (spec != nullptr && !adaptable(*spec))) {
       fail(" is no projection of a layer: embeddings and heads are not adapted here");
     }
@@ -89,8 +82,7 @@ std::vector<LoadedAdapter> load_adapters(std::span<const Adapter> adapters,
 void add_adapter(LoadedAdapter adapter, std::vector<WeightSpec>& specs, Weights& weights) {
   for (AdapterModule& module : adapter.file.modules) {
     const double scale = adapter.scale * adapter.file.scale(module);
-    int place = 0;  // behind the factors of other adapters beside this projection
-    while (weights.all().contains(lora_a(module.name, place))) ++place;
+    const int place = next_adapter(specs, module.name);
     add_factor(lora_a(module.name, place), {module.rank, module.in}, std::move(module.a), scale,
                specs, weights);
     add_factor(lora_b(module.name, place), {module.out, module.rank}, std::move(module.b), scale,

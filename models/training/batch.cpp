@@ -59,9 +59,10 @@ struct WordCounts {
 
 WordCounts count_words(const TuneExample& example) {
   WordCounts counts;
-  for (std::size_t i = 0; i < example.words.size(); ++i) {
-    const std::int32_t word = example.words[i];
-    if (word >= 0 && i > 0 && example.words[i - 1] == word) continue;
+  std::int32_t highest = -1;
+  for (const std::int32_t word : example.words) {
+    if (word >= 0 && word == highest) continue;  // words rise, whatever stands in one
+    highest = std::max(highest, word);
     ++(word >= 0 && looked_at(example, word) ? counts.chosen : counts.others);
   }
   return counts;
@@ -158,15 +159,12 @@ class Rows {
 void fill_pairs(Session& session, const TuneGraph& graph, std::span<const TuneExample> examples,
                 const BatchShares& shares) {
   clear(session.tensor(graph.token_types));
-  const TensorView& pooling = session.tensor(graph.pooling);
-  clear(pooling);
   Rows rows(session, graph);
   std::size_t text = 0;
   const auto add = [&](std::span<const std::int32_t> tokens) {
     const std::size_t first = rows.add(tokens);
-    const auto width = static_cast<std::size_t>(pooling.cols());
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      put_number(pooling, text * width + first + i, 1 / static_cast<double>(tokens.size()));
+    if (graph.first_rows != ValueId::none) {
+      put(session.tensor(graph.first_rows), text, static_cast<std::int32_t>(first));
     }
     ++text;
   };

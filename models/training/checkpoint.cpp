@@ -58,24 +58,18 @@ std::string options_text(const Trainer& trainer) {
   add("clip", o.clip);
   add("warm-up", static_cast<double>(o.warmup));
   if (o.schedule == Schedule::cosine) add("cosine over", static_cast<double>(o.steps));
-  add("precision", static_cast<int>(o.precision));
+  const bool exact = trainer.precision() == runtime::Precision::f32;
+  text += std::string(", precision ") + (exact ? "f32" : "bf16") + ", level " +
+          std::string(kernels::isa_name(trainer.model().session.isa));
   text += ", seed " + std::to_string(o.seed) + factors_text(trainer);
-  if (o.checkpoint_activations) text += ", activations checkpointed";
+  // what is computed again in f32 has the bits it had
+  if (o.checkpoint_activations && !exact) text += ", activations checkpointed";
   if (o.task == TuneTask::attention) {
     add("attention weight", o.attention.weight_beside_language.value_or(0));
     for (const int layer : o.attention.layers) add("layer", layer);
     for (const int head : o.attention.heads) add("head", head);
   }
   return text;
-}
-
-std::string base_checksum(const Trainer& trainer) {
-  std::vector<std::uint64_t> sums;
-  for (const auto& [name, tensor] : trainer.model().weights->all()) {
-    sums.push_back(
-        runtime::data_checksum({static_cast<const std::byte*>(tensor.data), tensor.bytes()}));
-  }
-  return runtime::checksum_text(runtime::data_checksum(std::as_bytes(std::span(sums))));
 }
 
 struct Part {
@@ -107,14 +101,30 @@ std::int64_t steps_of(const Safetensors& file) {
 
 }  // namespace
 
+std::string checksum_of(const TrainedModel& model) {
+  std::vector<std::uint64_t> sums;
+  const auto add = [&](const void* data, std::size_t bytes) {
+    sums.push_back(runtime::data_checksum({static_cast<const std::byte*>(data), bytes}));
+  };
+  const auto add_text = [&](const std::string& text) { add(text.data(), text.size()); };
+  for (const auto& [name, tensor] : model.weights->all()) {
+    add_text(name);
+    add(tensor.data, tensor.bytes());
+  }
+  for (const auto& [key, value] : model.metadata->all()) {
+    add_text(key);
+    add_text(value);
+  }
+  return runtime::checksum_text(runtime::data_checksum(std::as_bytes(std::span(sums))));
+}
+
 void write_checkpoint(const std::filesystem::path& file, const Trainer& trainer,
                       const std::map<std::string, std::string>& notes) {
   const Parameters& parameters = trainer.parameters();
-  parameters.require_finite(file);
   std::map<std::string, std::string> metadata{{version_key, version},
                                               {step_key, std::to_string(trainer.steps())},
                                               {of_key, options_text(trainer)},
-                                              {base_key, base_checksum(trainer)}};
+                                              {base_key, trainer.base_checksum()}};
   for (const auto& [key, value] : notes) metadata[std::string(note_prefix) + key] = value;
   std::vector<TensorEntry> tensors;
   for (const Part& part : parts) {
@@ -125,6 +135,11 @@ void write_checkpoint(const std::filesystem::path& file, const Trainer& trainer,
                          each.shape,
                          {numbers.data(), numbers.bytes()}});
     }
+  }
+  for (const TensorEntry& each : tensors) {
+    if (!runtime::first_non_finite(each)) continue;
+    throw Error(ErrorKind::numerical,
+                file.string() + ": was not written: " + each.name + " is no longer finite");
   }
   runtime::write_safetensors(file, metadata, tensors);
 }
@@ -138,7 +153,7 @@ std::map<std::string, std::string> read_checkpoint(const std::filesystem::path& 
   (void)field(file, runtime::checksum_key);
   file.verify();
   const std::int64_t steps = steps_of(file);
-  if (field(file, base_key) != base_checksum(trainer)) {
+  if (field(file, base_key) != trainer.base_checksum()) {
     refuse(path, "is a checkpoint of another model");
   }
   if (const std::string now = options_text(trainer); field(file, of_key) != now) {

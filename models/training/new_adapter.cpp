@@ -15,13 +15,6 @@ namespace {
 constexpr std::string_view usual_targets[] = {
     "q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "attention.output.dense"};
 
-Dims shape_of(std::span<const WeightSpec> specs, const std::string& module) {
-  const auto spec = std::find_if(specs.begin(), specs.end(), [&](const WeightSpec& each) {
-    return each.name == module + ".weight";
-  });
-  return spec->shape;
-}
-
 }  // namespace
 
 bool is_target(std::string_view module, std::string_view target) noexcept {
@@ -58,7 +51,7 @@ AdapterFile new_adapter(std::span<const WeightSpec> specs, const LoraOptions& lo
                      [&](const std::string& target) { return is_target(name, target); })) {
       continue;
     }
-    const Dims shape = shape_of(specs, name);
+    const Dims& shape = find_spec(specs, name + ".weight")->shape;
     AdapterModule& module = adapter.modules.emplace_back();
     module.name = name;
     module.rank = lora.rank;

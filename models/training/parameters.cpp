@@ -34,11 +34,6 @@ std::size_t elements_of(const Dims& shape) {
   return elements;
 }
 
-bool has_factor(std::span<const WeightSpec> specs, const std::string& name) {
-  return std::any_of(specs.begin(), specs.end(),
-                     [&](const WeightSpec& spec) { return spec.name == name; });
-}
-
 template <class T>
 void copy_numbers(const std::vector<float>& from, std::byte* to) {
   auto* const numbers = reinterpret_cast<T*>(to);
@@ -89,8 +84,8 @@ void Parameters::add(const WeightSpec& spec) {
 void Parameters::add_factors(double dropout, std::uint64_t seed) {
   constexpr std::uint64_t apart = 0x9E3779B97F4A7C15;  // 2⁶⁴ / the golden ratio: no two seeds meet
   for (const AdapterModule& module : adapter_->modules) {
-    int place = 0;  // behind the factors of the model's own adapters
-    while (has_factor(specs_, lora_a(module.name, place))) ++place;
+    // behind the factors of the model's own adapters
+    const int place = next_adapter(specs_, module.name);
     WeightSpec factor;
     factor.dtype = number_;
     seed += apart;

@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "models/lora/apply.hpp"
+#include "models/training/checkpoint.hpp"
 #include "models/training/correlation.hpp"
 #include "models/training/new_adapter.hpp"
 #include "models/transformer_config.hpp"
@@ -42,13 +43,13 @@ std::string text(Number number) {
 Trainer::Trainer(TrainedModel model, TuneOptions options, DType number)
     : model_(std::move(model)), options_(std::move(options)) {
   check_options();
+  if (!model_.session.packs) model_.session.packs = std::make_shared<Packs>();
   const bool attends = options_.task == TuneTask::attention;
   goal_.task = options_.task;
   goal_.language = options_.task == TuneTask::language ||
                    (attends && options_.attention.weight_beside_language.has_value());
   goal_.attention_weight = options_.attention.weight_beside_language.value_or(1);
   goal_.scored = options_.scored;
-  goal_.context = options_.context;
   goal_.dropout = options_.method == TuneMethod::lora && options_.lora.dropout > 0;
 
   const bool stored = std::any_of(model_.specs.begin(), model_.specs.end(),
@@ -95,7 +96,14 @@ void Trainer::check_options() const {
   const auto& weight = o.attention.weight_beside_language;
   require(!weight || (std::isfinite(*weight) && *weight > 0),
           "attention weight: " + text(weight.value_or(0)) + " is not a number above 0");
-  if (o.method == TuneMethod::full) return;
+  if (o.method == TuneMethod::full) {
+    const bool adapted = std::any_of(model_.specs.begin(), model_.specs.end(),
+                                     [](const WeightSpec& spec) { return spec.lora.has_value(); });
+    require(!adapted,
+            "full tuning is not of a model with adapters: merge them first with attn-convert "
+            "--lora");
+    return;
+  }
   require(o.lora.rank >= 1 && o.lora.rank <= 1024,
           "rank: " + text(o.lora.rank) + " is not in 1..1024");
   require(std::isfinite(o.lora.alpha) && o.lora.alpha > 0,
@@ -115,6 +123,7 @@ std::optional<AdapterFile> Trainer::first_adapter() {
   lora.rank = adapter.rank;
   lora.alpha = adapter.alpha;
   lora.targets = adapter.targets;
+  adapter.dropout = lora.dropout;
   return adapter;
 }
 
@@ -139,6 +148,9 @@ void Trainer::take_limits() {
   } else if (model_.kind->purpose == Purpose::language) {
     const DecoderConfig config = decoder_config(*model_.metadata, shapes);
     take(config, config.context);
+    require(config.window == 0 || options_.context <= config.window,
+            "context: " + text(options_.context) + " is more than the model's window of " +
+                text(config.window) + ", which tuning does not go through");
   }
   const auto chosen = [](const std::vector<int>& asked, int count, const char* what) {
     std::vector<int> all = asked;
@@ -252,14 +264,23 @@ void Trainer::plan_memory() {
     norm_->resize({});
     update_->resize({});
   }
-  memory_.activations = train_->memory().arena;
+  reserve(*train_, memory_);
   for (const Parameter& each : parameters_->all()) {
     memory_.trained += each.value.bytes();
     memory_.moments += each.m.bytes() + each.v.bytes();
     memory_.gradients += each.gradient.bytes();
   }
-  if (options_.method == TuneMethod::lora) memory_.base = model_.weights->bytes();
   check_limit(memory_);
+}
+
+// What the session takes: its arena, and packed copies of weights, which it asks for room for as
+// soon as it has shapes.
+void Trainer::reserve(Session& session, TuneMemory& memory) const {
+  session.resize(session.options().bounds);
+  memory.activations += session.memory().arena;
+  if (options_.method == TuneMethod::lora) {
+    memory.base = model_.weights->bytes() + model_.session.packs->bytes();
+  }
 }
 
 void Trainer::check_limit(const TuneMemory& memory) const {
@@ -281,7 +302,7 @@ void Trainer::prepare_evaluation() {
   if (evaluate_) return;
   auto session = make_session(evaluation_.graph, evaluation_.results());
   TuneMemory memory = memory_;
-  memory.activations += session->memory().arena;
+  reserve(*session, memory);
   check_limit(memory);
   memory_ = memory;
   evaluate_ = std::move(session);
@@ -294,6 +315,33 @@ void Trainer::check(std::span<const TuneExample> examples, std::size_t most) con
                                       text(most) + " at most");
   }
   for (const TuneExample& each : examples) check_example(each, limits_);
+}
+
+// Without the last pair where it would be alone in its batch, which it has nothing to learn from.
+std::span<const TuneExample> Trainer::learnable(std::span<const TuneExample> examples) const {
+  if (options_.task != TuneTask::similarity || options_.scored) return examples;
+  if (examples.size() % examples_a_run() != 1) return examples;
+  if (examples.size() > 1) return examples.first(examples.size() - 1);
+  throw Error(ErrorKind::invalid, (examples[0].name.empty() ? "tuning" : examples[0].name) +
+                                      ": 1 pair without a score has no others to be told from");
+}
+
+BatchShares Trainer::shares_of(std::span<const TuneExample> examples) const {
+  std::int64_t targets = 0;
+  for (const TuneExample& each : examples) targets += goal_.language ? target_count(each) : 0;
+  if (goal_.language && targets == 0) {
+    throw Error(ErrorKind::invalid,
+                (examples[0].name.empty() ? "tuning" : examples[0].name) + ": nothing to predict");
+  }
+  BatchShares shares;
+  shares.language = 1 / static_cast<double>(std::max<std::int64_t>(1, targets));
+  shares.example = 1 / static_cast<double>(examples.size());
+  return shares;
+}
+
+const std::string& Trainer::base_checksum() const {
+  if (base_checksum_.empty()) base_checksum_ = checksum_of(model_);
+  return base_checksum_;
 }
 
 void Trainer::stop_if_cancelled() const {
@@ -346,21 +394,13 @@ TuneStep Trainer::step(std::span<const TuneExample> examples) {
   const std::size_t most =
       static_cast<std::size_t>(options_.batch_size) * static_cast<std::size_t>(options_.accumulate);
   check(examples, most);
+  examples = learnable(examples);
   TuneStep report;
   report.step = steps_ + 1;
   report.rate = rate_of(report.step);
   report.tokens = token_count(examples);
 
-  std::int64_t targets = 0;
-  for (const TuneExample& each : examples) targets += goal_.language ? target_count(each) : 0;
-  if (goal_.language && targets == 0) {
-    throw Error(ErrorKind::invalid,
-                (examples[0].name.empty() ? "a step" : examples[0].name) + ": nothing to predict");
-  }
-  BatchShares shares;
-  shares.language = 1 / static_cast<double>(std::max<std::int64_t>(1, targets));
-  shares.example = 1 / static_cast<double>(examples.size());
-
+  BatchShares shares = shares_of(examples);
   if (holds_) {
     for (Parameter& each : parameters_->all()) each.gradient.clear();
   }
@@ -414,12 +454,9 @@ double Trainer::update(const TuneStep& report) {
 
 TuneEvaluation Trainer::evaluate(std::span<const TuneExample> examples) {
   check(examples, examples.size());
+  examples = learnable(examples);
+  const BatchShares shares = shares_of(examples);
   prepare_evaluation();
-  std::int64_t targets = 0;
-  for (const TuneExample& each : examples) targets += goal_.language ? target_count(each) : 0;
-  BatchShares shares;
-  shares.language = 1 / static_cast<double>(std::max<std::int64_t>(1, targets));
-  shares.example = 1 / static_cast<double>(examples.size());
   Losses losses;
   const std::size_t some = examples_a_run();
   for (std::size_t at = 0; at < examples.size(); at += some) {

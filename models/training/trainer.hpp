@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace attn::models {
@@ -40,6 +41,10 @@ class Trainer {
   [[nodiscard]] const TrainedModel& model() const noexcept { return model_; }
   [[nodiscard]] Parameters& parameters() noexcept { return *parameters_; }
   [[nodiscard]] const Parameters& parameters() const noexcept { return *parameters_; }
+  /// F32 or bf16: what Precision::automatic came to.
+  [[nodiscard]] runtime::Precision precision() const noexcept { return precision_; }
+  /// checksum_of() the model, computed when it is first asked for.
+  [[nodiscard]] const std::string& base_checksum() const;
   [[nodiscard]] std::int64_t steps() const noexcept { return steps_; }
   void set_steps(std::int64_t steps) noexcept { steps_ = steps; }
 
@@ -62,9 +67,12 @@ class Trainer {
   void take_limits();
   [[nodiscard]] std::optional<AdapterFile> first_adapter();
   void check(std::span<const TuneExample> examples, std::size_t most) const;
+  [[nodiscard]] std::span<const TuneExample> learnable(std::span<const TuneExample> examples) const;
+  [[nodiscard]] BatchShares shares_of(std::span<const TuneExample> examples) const;
   void build_training();
   void build_update();
   void plan_memory();
+  void reserve(runtime::Session& session, TuneMemory& memory) const;
   void check_limit(const TuneMemory& memory) const;
   void prepare_evaluation();
   [[nodiscard]] runtime::SessionOptions session_options(const runtime::Graph& graph) const;
@@ -96,6 +104,7 @@ class Trainer {
   std::unique_ptr<runtime::Session> train_, evaluate_, norm_, update_;
 
   TuneMemory memory_;
+  mutable std::string base_checksum_;  // empty: not asked for yet
   std::int64_t steps_ = 0;
   std::atomic<bool> cancelled_{false};
 };

@@ -23,7 +23,7 @@ class Builder {
 
   void language() {
     DecoderConfig config = decoder_config(metadata_, shapes_of(specs_));
-    if (goal_.context <= config.window) config.window = 0;  // it hides nothing
+    config.window = 0;  // no example is longer: see Trainer, which it would hide something from
     const bool attends = goal_.task == TuneTask::attention;
     const DecoderGraph trunk = build_trained_decoder(graph_, config, specs_, !attends);
     to_.tokens = trunk.tokens;
@@ -51,11 +51,9 @@ class Builder {
     const EncoderGraph trunk = encoder(config, true);
     const DType number = graph_.value(trunk.hidden).dtype;
     const Symbol texts = graph_.symbol("texts"), pairs = graph_.symbol("pairs");
-    const Dim tokens = graph_.value(trunk.tokens).shape[0];
-    to_.pooling = graph_.input("pooling", number, Shape{texts, tokens});
     // rows of length √width, so that a cosine is their product / width
     const ValueId rows =
-        rms_norm(graph_, matmul(graph_, to_.pooling, trunk.hidden), ValueId::none, least_square);
+        rms_norm(graph_, pooled(config, trunk, texts), ValueId::none, least_square);
     const ValueId a = first(graph_, rows, 0, pairs), b = last(graph_, rows, 0, pairs);
     const double width = static_cast<double>(config.hidden);
     to_.cosines = affine(
@@ -85,6 +83,15 @@ class Builder {
     to_.sequences = trunk.sequences;
     to_.between_layers = trunk.between_layers;
     return trunk;
+  }
+
+  // A row a text, as Model::embed() has them.
+  ValueId pooled(const EncoderConfig& config, const EncoderGraph& trunk, Symbol texts) {
+    if (config.pooling == EncoderConfig::Pooling::mean) {
+      return mean_rows(graph_, trunk.hidden, trunk.sequences, texts);
+    }
+    to_.first_rows = graph_.input("first_rows", DType::i32, Shape{texts});
+    return gather(graph_, trunk.hidden, to_.first_rows);
   }
 
   // What the last token's queries give, in every chosen layer.

@@ -17,7 +17,6 @@ struct TuneGoal {
   std::vector<int> layers;      ///< attention: those that are looked at
   bool scored = true;           ///< similarity: pairs with scores
   bool dropout = false;         ///< is there an input for it?
-  std::int64_t context = 0;     ///< tokens of an example at most
 };
 
 /// Forward from examples to losses, for training and for evaluation. Symbols in this order:
@@ -37,7 +36,7 @@ struct TuneGraph {
   runtime::ValueId dropout = runtime::ValueId::none;       ///< I32 [1]
   runtime::ValueId coefficients = runtime::ValueId::none;  ///< [heads, tokens]: Σ c a is the loss
   runtime::ValueId looking = runtime::ValueId::none;       ///< [heads, tokens]: Σ c a is looked_at
-  runtime::ValueId pooling = runtime::ValueId::none;       ///< [texts, tokens]
+  runtime::ValueId first_rows = runtime::ValueId::none;    ///< I32 [texts], of cls pooling
   runtime::ValueId scores = runtime::ValueId::none;        ///< [pairs]
   runtime::ValueId shares = runtime::ValueId::none;        ///< [pairs]: of each in the loss
 

@@ -108,6 +108,16 @@ void Tuner::Impl::save_full(const std::filesystem::path& path) const {
                       model->tokenizer ? &model->tokenizer->spec() : nullptr);
 }
 
+namespace {
+
+// The name of a model's file or folder, however its path was written.
+std::string last_part(const std::filesystem::path& path) {
+  const std::filesystem::path plain = path.lexically_normal();
+  return (plain.has_filename() ? plain : plain.parent_path()).filename().string();
+}
+
+}  // namespace
+
 void Tuner::save(const std::filesystem::path& path) const {
   errors_of_ours([&] {
     impl_->trainer.parameters().require_finite(path);
@@ -116,7 +126,7 @@ void Tuner::save(const std::filesystem::path& path) const {
     } else {
       models::AdapterFile adapter = impl_->trainer.parameters().adapter();
       models::to_file_order(adapter, impl_->model->metadata, impl_->model->specs);
-      adapter.base = std::filesystem::path(impl_->model->opened_from).filename().string();
+      adapter.base = last_part(impl_->model->opened_from);
       models::write_adapter(path, adapter);
     }
   });

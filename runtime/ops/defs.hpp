@@ -19,6 +19,7 @@ extern const OpDef reduce_op, broadcast_op;
 extern const OpDef sum_columns_op, repeat_rows_op;
 extern const OpDef dot_op, scaled_by_op;
 extern const OpDef gather_op, scatter_add_op;
+extern const OpDef mean_rows_op, spread_rows_op;
 extern const OpDef copy_op, transpose_op, slice_op, reshape_op, pad_op;
 extern const OpDef rope_table_op, rope_op;
 extern const OpDef gated_silu_op, gated_silu_backward_op;

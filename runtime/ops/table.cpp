@@ -29,6 +29,8 @@ std::span<const OpDef* const> all_ops() noexcept {
                                     &scaled_by_op,
                                     &gather_op,
                                     &scatter_add_op,
+                                    &mean_rows_op,
+                                    &spread_rows_op,
                                     &copy_op,
                                     &transpose_op,
                                     &slice_op,

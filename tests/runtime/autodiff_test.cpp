@@ -132,6 +132,10 @@ std::vector<Case> cases() {
   with("sum_columns", {{2, 3, 4}}, [](Graph& g, Ids w, ValueId) { return sum_columns(g, w[0]); });
   with("gather, ids repeated", {{3, 4}},
        [](Graph& g, Ids w, ValueId ids) { return gather(g, w[0], ids); });
+  with("mean_rows", {{7, 5}}, [](Graph& g, Ids w, ValueId) {
+    const ValueId sequences = g.constant(DType::i32, Shape{5}, {0, 2, 3, 3, 7});
+    return mean_rows(g, unary(g, Unary::tanh, w[0]), sequences, 4);
+  });
   with("head_loss", {{5, 4}, {3, 4}}, [](Graph& g, Ids w, ValueId ids) {
     const ValueId scale = g.constant(DType::f64, Shape{1}, {0.3});
     return head_loss(g, w[0], w[1], ids, scale, {.alpha = 1.7});

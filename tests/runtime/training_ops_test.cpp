@@ -101,3 +101,25 @@ TEST_CASE("training's ops say what does not fit", "[training]") {
   require_error(ErrorKind::invalid, {"adam", "scale"},
                 [&] { (void)adam(g, w, x, counter, rate, {}, counter); });
 }
+
+TEST_CASE("mean_rows takes sequences as they lie, and no others", "[training]") {
+  Graph g;
+  const ValueId x = g.input("x", DType::f32, Shape{g.symbol("rows"), 2});
+  const ValueId sequences = g.input("sequences", DType::i32, Shape{g.symbol("bounds")});
+  const ValueId mean = mean_rows(g, x, sequences, g.symbol("count"));
+  const std::unique_ptr<kernels::Workers> workers = kernels::make_workers(2);
+  Run run(g, {mean}, {}, {4, 4, 3}, kernels::Isa::scalar, workers.get());
+  run.set(x, std::vector<float>{1, 2, 3, 6, 5, 10, 9, 20});
+  run.set(sequences, std::vector<std::int32_t>{0, 3, 3, 4});
+  run.session.run();
+  CHECK(run.get<float>(mean) == std::vector<float>{3, 6, 0, 0, 9, 20});
+  for (const std::vector<std::int32_t>& wrong :
+       {std::vector{0, 3, 2, 4}, {1, 2, 3, 4}, {0, 1, 2, 3}}) {
+    run.set(sequences, wrong);
+    require_error(ErrorKind::invalid, {"mean_rows", "do not rise from 0 to 4"},
+                  [&] { run.session.run(); });
+  }
+  require_error(ErrorKind::invalid, {"mean_rows: 4 bounds for 2 sequences"}, [&] {
+    run.session.resize(std::vector<std::int64_t>{4, 4, 2});
+  });
+}

@@ -4,6 +4,7 @@
 #include "models/training/correlation.hpp"
 #include "models/training/tiny.hpp"
 #include "models/training/trainer.hpp"
+#include "support/files.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -56,8 +57,9 @@ TuneOptions plain(TuneTask task, TuneMethod method) {
 
 // The gradient of a parameter's elements, some of them, against differences of evaluate().
 void check_gradients(const char* folder, TuneOptions options,
-                     const std::vector<TuneExample>& examples) {
+                     const std::vector<TuneExample>& examples, const char* pooling = "mean") {
   TinyModel model(folder);
+  model.source.metadata.set("attn.pooling", pooling);
   Trainer found(model.at(kernels::Isa::scalar), options, DType::f64);
   Trainer moved(model.at(kernels::Isa::scalar), options, DType::f64);
   // with B = 0 nothing comes to A
@@ -124,10 +126,75 @@ TEST_CASE("gradients of the similarity losses are those of their differences") {
       if (method == TuneMethod::lora) {
         options.lora.targets = {"query", "value", "intermediate.dense", "output.dense"};
       }
-      INFO(scored << (method == TuneMethod::lora ? " lora" : " full"));
-      check_gradients("tiny-bert", options, pairs(scored));
+      for (const char* pooling : {"mean", "cls"}) {
+        INFO(scored << (method == TuneMethod::lora ? " lora " : " full ") << pooling);
+        check_gradients("tiny-bert", options, pairs(scored), pooling);
+      }
     }
   }
+}
+
+TEST_CASE("texts are compared as they are embedded") {
+  const test::TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "1_Pooling");
+  for (const char* file : {"config.json", "model.safetensors"}) {
+    std::filesystem::copy_file(test::data_path("tiny-bert") / file, folder / file);
+  }
+  test::write_file(folder / "modules.json",
+                   R"([{"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"}])");
+  std::vector<double> cosines;
+  for (const char* pooling : {"mean_tokens", "cls_token"}) {
+    INFO(pooling);
+    test::write_file(folder / "1_Pooling/config.json",
+                     std::string("{\"pooling_mode_") + pooling + "\": true}");
+    Model model = Model::open(folder.path());
+    Tuner tuner(model, plain(TuneTask::similarity, TuneMethod::lora));
+    for (TuneExample pair : pairs(true)) {
+      const std::vector<std::vector<std::int32_t>> texts{pair.tokens, pair.other};
+      const Embeddings rows = model.embed(texts);
+      double product = 0, a = 0, b = 0;
+      for (std::size_t i = 0; i < rows.values.size() / 2; ++i) {
+        const double x = rows.values[i], y = rows.values[rows.values.size() / 2 + i];
+        product += x * y;
+        a += x * x;
+        b += y * y;
+      }
+      cosines.push_back(product / std::sqrt(a * b));
+      pair.score = -1;  // so that the loss is (cosine + 1)²
+      const double loss = tuner.evaluate(std::span(&pair, 1)).loss;
+      CHECK(std::abs(std::sqrt(loss) - 1 - cosines.back()) < 1e-5);
+    }
+  }
+  for (std::size_t i = 0; i < 3; ++i) CHECK(std::abs(cosines[i] - cosines[i + 3]) > 1e-3);
+}
+
+TEST_CASE("a pair without a score learns from others or not at all") {
+  TinyModel model("tiny-bert");
+  TuneOptions options = plain(TuneTask::similarity, TuneMethod::lora);
+  options.scored = false;
+  options.batch_size = 2;
+  options.accumulate = 2;
+  Trainer trainer(model.at(kernels::Isa::scalar), options);
+  const std::vector<TuneExample> all = pairs(false);
+  const double two = trainer.evaluate(std::span(all).first(2)).loss;
+  CHECK(trainer.evaluate(all).loss == two);
+  CHECK(trainer.step(all).loss == two);
+  TuneExample one = all[0];
+  one.name = "data:7";
+  const std::string message = "data:7: 1 pair without a score has no others to be told from";
+  test::check_error([&] { (void)trainer.step(std::span(&one, 1)); }, ErrorKind::invalid, message);
+  test::check_error([&] { (void)trainer.evaluate(std::span(&one, 1)); }, ErrorKind::invalid,
+                    message);
+}
+
+TEST_CASE("a word that another token stands in is one word") {
+  TinyModel model("tiny-llama");
+  TuneOptions options = plain(TuneTask::attention, TuneMethod::lora);
+  Trainer trainer(model.at(kernels::Isa::scalar), options);
+  const TuneExample example{.tokens = {1, 2, 3, 4}, .words = {0, -1, 0, 1}, .look_at = {0}};
+  const TuneEvaluation found = trainer.evaluate(std::span(&example, 1));
+  // 1 − a of one word, and the mean of two others, which have the rest
+  CHECK(std::abs(found.loss - 1.5 * (1 - found.looked_at)) < 1e-6);
 }
 
 TEST_CASE("gradients of the language loss over rows of different lengths") {
@@ -154,6 +221,12 @@ TEST_CASE("what does not fit is refused by name") {
           "target 300 at position 0 is not in 0..255, nor -1 for none");
   refuses({.tokens = {1, 2}, .targets = {1}}, "1 targets for 2 tokens");
   refuses({.tokens = {1}}, "nothing to predict");
+  const TuneExample empty{.tokens = {1}, .name = "data:7"};
+  test::check_error(
+      [&] {
+        (void)Trainer(model.at(kernels::Isa::scalar), options).evaluate(std::span(&empty, 1));
+      },
+      ErrorKind::invalid, "data:7: nothing to predict");
   options.task = TuneTask::attention;
   refuses({.tokens = {1, 2}, .words = {0, 1}}, "no word is to be looked at");
   refuses({.tokens = {1, 2}, .words = {0, 0}, .look_at = {0}},
@@ -183,6 +256,41 @@ TEST_CASE("options out of range are refused") {
   });
   refuses("tuning for similarity needs an encoder, and this is a llama model",
           [](TuneOptions& o) { o.task = TuneTask::similarity; });
+}
+
+TEST_CASE("an adapter that is gone on from is thinned as the options say") {
+  TinyModel model("tiny-llama");
+  TuneOptions options = plain(TuneTask::language, TuneMethod::lora);
+  options.lora.start = test::data_path("tiny-llama/lora");
+  options.lora.dropout = 0.3;
+  const Trainer trainer(model.at(kernels::Isa::scalar), options);
+  CHECK(trainer.options().lora.rank == 4);
+  CHECK(trainer.parameters().adapter().dropout == 0.3);
+}
+
+TEST_CASE("examples are not longer than a sliding window") {
+  TinyModel model("tiny-llama");
+  model.source.metadata.set("attn.sliding_window", "15");
+  TuneOptions options = plain(TuneTask::language, TuneMethod::lora);
+  test::check_error([&] { Trainer(model.at(kernels::Isa::scalar), options); }, ErrorKind::usage,
+                    "context: 16 is more than the model's window of 15, which tuning does not go "
+                    "through");
+  options.context = 15;
+  Trainer trainer(model.at(kernels::Isa::scalar), options);
+  CHECK(trainer.step(std::vector<TuneExample>{{.tokens = {1, 2, 3}}}).loss > 0);
+}
+
+TEST_CASE("the plan has packed copies of weights that stay") {
+  TinyModel model("tiny-llama");
+  TrainedModel trained = model.at(kernels::supported_isas().back());
+  trained.session.packs = std::make_shared<runtime::Packs>();
+  Trainer trainer(trained, plain(TuneTask::language, TuneMethod::lora));
+  const std::size_t planned = trainer.memory().base;
+  CHECK(planned > model.weights.bytes());
+  (void)trainer.step(sentences());
+  CHECK(model.weights.bytes() + trained.session.packs->bytes() == planned);
+  (void)trainer.evaluate(sentences());
+  CHECK(model.weights.bytes() + trained.session.packs->bytes() == trainer.memory().base);
 }
 
 TEST_CASE("a plan over the limit says where the memory goes") {

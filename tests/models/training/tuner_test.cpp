@@ -292,6 +292,25 @@ TEST_CASE("checkpoints of anything else are refused and change nothing", "[train
   CHECK(tuner.steps() == 1);
 }
 
+TEST_CASE("all weights are tuned of a model without adapters only", "[training]") {
+  Options options = plain_options();
+  options.adapters.push_back({data_path("tiny-llama/lora")});
+  Model model = tiny_llama(options);
+  check_error([&] { Tuner(model, tune_options(TuneMethod::full)); }, ErrorKind::usage,
+              "full tuning is not of a model with adapters: merge them first");
+}
+
+TEST_CASE("an adapter names its model, however the path was written", "[training]") {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = data_path("tiny-llama");
+  for (const std::filesystem::path& each : {path, path / "", path / "lora" / ".." / ""}) {
+    Model model = Model::open(each, plain_options());
+    Tuner(model, tune_options(TuneMethod::lora)).save(folder / "saved");
+    CHECK(read_file(folder / "saved/adapter_config.json")
+              .find(R"("base_model_name_or_path": "tiny-llama")") != std::string::npos);
+  }
+}
+
 TEST_CASE("weights that are no numbers are not written, and what was written stays", "[training]") {
   for (const TuneMethod method : methods) {
     const TemporaryFolder folder;
@@ -308,9 +327,9 @@ TEST_CASE("weights that are no numbers are not written, and what was written sta
     require_error(ErrorKind::numerical, {(folder / "saved").string(), "not written"},
                   [&] { tuner.save(folder / "saved"); });
     check_error([&] { tuner.evaluate(examples(4)); }, ErrorKind::numerical,
-                "tuning: the loss after step 1 is NaN");
+                "tuning: the loss of an evaluation after 1 updates is nan");
     check_error([&] { tuner.step(examples(4)); }, ErrorKind::numerical,
-                "tuning: the loss of step 2 is NaN");
+                "tuning: the loss of step 2 is nan");
     CHECK(hash_of(folder / "good") == good);
     tuner.resume(folder / "good");
     CHECK(std::isfinite(tuner.evaluate(examples(4)).loss));
