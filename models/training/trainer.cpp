@@ -357,7 +357,7 @@ double Trainer::rate_of(std::int64_t step) const noexcept {
   return options_.learning_rate * (1 + std::cos(std::numbers::pi * progress)) / 2;
 }
 
-void Trainer::read(const Session& session, const TuneGraph& graph, Losses& to) const {
+void Trainer::read(const Session& session, const TuneGraph& graph, Losses& to) {
   to.whole += scalar(session, graph.loss);
   if (graph.language_loss != ValueId::none) to.language += scalar(session, graph.language_loss);
   if (graph.attention_loss != ValueId::none) {

@@ -79,7 +79,7 @@ class Trainer {
   [[nodiscard]] std::unique_ptr<runtime::Session> make_session(
       const runtime::Graph& graph, std::vector<runtime::ValueId> fetches) const;
   [[nodiscard]] std::size_t examples_a_run() const noexcept;
-  void read(const runtime::Session& session, const TuneGraph& graph, Losses& to) const;
+  static void read(const runtime::Session& session, const TuneGraph& graph, Losses& to);
   static void require_finite(double number, const std::string& what);
   [[nodiscard]] Losses finished(Losses losses) const noexcept;
   [[nodiscard]] double update(const TuneStep& report);
