@@ -49,7 +49,7 @@ class Attn(Engine):
     def __init__(self, material, programs):
         self.bench, self.run, self.tune = (programs / f"attn-{name}" for name in ("bench", "run", "tune"))
         self.material = material
-        self.needs = (self.bench, self.run, material.language_model, material.encoder)
+        self.needs = (self.bench, self.run, self.tune, material.language_model, material.encoder)
 
     def best_isa(self):
         """The level that it runs at where none is asked for."""

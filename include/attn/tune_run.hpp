@@ -55,7 +55,7 @@ struct TuneResult {
 [[nodiscard]] std::int64_t tune_steps(std::size_t examples, const TuneOptions& tune,
                                       const TuneRunOptions& options);
 
-/// Trains on `train`, and evaluates on `held_out` (may be empty) before the first update, every
+/// For a tuner without updates, unless it resumes (Error(usage)). Trains on `train`, and evaluates on `held_out` (may be empty) before the first update, every
 /// evaluate_every of them, and after the last. Bits are the same whether a run was interrupted and
 /// resumed or not. Throws what the tuner throws, and tune_steps(); Error(io) if the folder of
 /// checkpoints cannot be used, another process uses it, or there is none to resume from;

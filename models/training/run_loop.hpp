@@ -28,7 +28,8 @@ class RunLoop {
         steps_(tune_steps(train.size(), engine.options(), options)),
         each_(static_cast<std::size_t>(engine.options().batch_size) *
               static_cast<std::size_t>(engine.options().accumulate)),
-        order_(train.size(), each_, options.shuffle, engine.options().seed),
+        order_(train.size(), each_, options.shuffle, engine.options().seed,
+               fewest_examples(engine.options())),
         record_(data_fingerprint(train, each_, options.shuffle),
                 data_fingerprint(held_out, 1, false), options.patience) {
     if (!options.checkpoints.empty()) folder_.emplace(options.checkpoints);
@@ -37,7 +38,12 @@ class RunLoop {
   TuneResult run() {
     TuneResult result;
     result.steps = steps_;
-    if (options_.resume) resume();
+    if (options_.resume) {
+      resume();
+    } else if (engine_.steps() > 0) {
+      throw Error(ErrorKind::usage, "the tuner has " + std::to_string(engine_.steps()) +
+                                        " updates already, and this run is not to resume");
+    }
     result.resumed_from = engine_.steps();
     try {
       result.out_of_patience = go();
@@ -45,7 +51,9 @@ class RunLoop {
       if (error.kind() != ErrorKind::cancelled) throw;
       stopped_ = true;
     }
-    if (stopped_) write_checkpoint();
+    // who asked for a stop beside the last update has all of them
+    if (engine_.steps() == steps_) stopped_ = false;
+    write_last_checkpoint();
     result.stopped = stopped_;
     result.losses = record_.losses();
     result.evaluations = record_.evaluations();
@@ -57,8 +65,10 @@ class RunLoop {
  private:
   /// True if the patience ran out.
   bool go() {
-    // also the one that the end of an earlier run came before
-    if (engine_.steps() == 0 || every(options_.evaluate_every, engine_.steps())) evaluate();
+    // also the one that the end of an earlier run came before, and the first where there was none
+    const std::int64_t begun = engine_.steps();
+    const bool due = begun == 0 || every(options_.evaluate_every, begun);
+    if (due || record_.evaluations().empty()) evaluate();
     while (!stopped_ && engine_.steps() < steps_) {
       if (record_.out_of_patience()) return true;
       step();
@@ -88,6 +98,15 @@ class RunLoop {
     const TuneEvaluation evaluation = engine_.evaluate(held_out_);
     record_.add(evaluation, done);
     if (options_.on_evaluation && !options_.on_evaluation(evaluation, done)) stopped_ = true;
+  }
+
+  // What a run did is not lost if its results cannot be written. A run of another beginning does
+  // not take the place of checkpoints for what it has done since its own last one, if anything.
+  void write_last_checkpoint() {
+    if (!folder_ || engine_.steps() == 0) return;
+    const bool others =
+        !options_.resume && last_checkpoint_.empty() && !folder_->checkpoints().empty();
+    if (!others || engine_.steps() == steps_) write_checkpoint();
   }
 
   void write_checkpoint() {

@@ -185,7 +185,7 @@ TEST_CASE("head_loss of symbols has scratch enough for all that is smaller than 
   for (const kernels::Isa isa : kernels::supported_isas()) {
     const bool constant[4] = {};
     const auto kernel =
-        node.op->bind({g, node, isa, Precision::automatic, true, constant, nullptr});
+        node.op->bind({g, node, isa, Precision::automatic, true, false, constant, nullptr});
     const auto bytes = [&](std::int64_t tokens, std::int64_t vocab) {
       std::byte there{};  // no data is read
       const auto view = [&](DType type, std::initializer_list<std::int64_t> dims) {

@@ -73,6 +73,7 @@ class CompareTest(ToolTest):
 
     def our_programs(self, best_isa):
         self.program("bin/attn-bench", ATTN_BENCH)
+        self.program("bin/attn-tune", ATTN_TUNE)
         return self.program("bin/attn-run", f"#!/bin/sh\necho '{{\"isa\": \"{best_isa}\"}}'\n").parent
 
     def calls(self, name):

@@ -204,7 +204,7 @@ class Resuming(TuneModelTest):
         whole = self.losses("--steps", 12, "--eval-split", "0.2")
         self.losses("--steps", 7, "--eval-split", "0.2", "--checkpoint-every", 3, "--log", "log.jsonl")
         names = sorted(os.listdir(self.folder / "out.checkpoints"))
-        self.assertEqual(names, ["lock", "step-00000003.safetensors", "step-00000006.safetensors"])
+        self.assertEqual(names, ["lock", "step-00000006.safetensors", "step-00000007.safetensors"])
         rest = self.losses("--steps", 12, "--eval-split", "0.2", "--resume", "--log", "log.jsonl")
         self.assertEqual(rest, whole)
         lines = [json.loads(line) for line in (self.folder / "log.jsonl").read_text().splitlines()]

@@ -133,7 +133,6 @@ void check_output_folder(const std::string& path, std::initializer_list<const ch
 /// Nothing that is read, and no other result, would be lost under what is written.
 void check_apart(const TunePlan& plan) {
   using File = std::pair<const char*, std::optional<std::string>>;
-  const bool full = plan.tune.method == TuneMethod::full;
   std::vector<File> used{{"--data", plan.data}, {"--eval", plan.evaluation}};
   const auto write = [&](const File& file) {
     if (!file.second) return;
@@ -145,10 +144,14 @@ void check_apart(const TunePlan& plan) {
     }
     used.push_back(file);
   };
-  if (full) write({"-o", plan.output});  // which may be the model itself
+  write({"-o", plan.output});  // which may be the model itself
   used.emplace_back("MODEL", plan.model);
+  used.emplace_back("the folder of checkpoints", plan.output + ".checkpoints");
   write({"--log", plan.log});
   write({"--plot", plan.plot});
+  if (!plan.page) return;
+  write({"--page", *plan.page + "-before.html"});
+  write({"--page", *plan.page + "-after.html"});
 }
 
 }  // namespace

@@ -121,6 +121,10 @@ TEST_CASE("every epoch reads every example once, in an order of its own", "[trai
   CHECK(plain.examples_of(0) == std::vector<std::size_t>{0, 1});
   CHECK(plain.examples_of(2) == std::vector<std::size_t>{4});
   CHECK(plain.examples_of(4) == std::vector<std::size_t>{2, 3});
+  Order pairs(9, 4, false, 7, 2);  // a pair without others is left out
+  CHECK(pairs.steps_per_epoch() == 2);
+  CHECK(pairs.examples_of(1) == std::vector<std::size_t>{4, 5, 6, 7});
+  CHECK(pairs.examples_of(2) == std::vector<std::size_t>{0, 1, 2, 3});
   CHECK(epoch_order(0, 1, 1).empty());
   CHECK(epoch_order(1, 1, 1) == std::vector<std::size_t>{0});
 }
@@ -246,6 +250,39 @@ TEST_CASE("a run that was stopped goes on to the same numbers", "[training]") {
   Engine third;  // nothing is left to do
   CHECK(run(third, train, held_out, options).losses == expected.losses);
   CHECK(third.seen.empty());
+}
+
+TEST_CASE("a stop does not take the place of an earlier run's checkpoints", "[training]") {
+  const TemporaryFolder folder;
+  TuneRunOptions options;
+  options.steps = 9;
+  options.checkpoints = folder.path() / "c";
+  options.checkpoint_every = 4;
+  Engine earlier;
+  CHECK(run(earlier, examples(20), {}, options).checkpoint.filename() ==
+        "step-00000009.safetensors");  // the last update has one, whatever comes of its results
+  const auto kept = names(options.checkpoints);
+  CHECK(kept.contains("step-00000008.safetensors"));
+  CHECK_THROWS_AS(run(earlier, examples(20), {}, options), Error);  // it has updates already
+
+  const auto stop_after = [&](std::int64_t steps) {
+    Engine engine;
+    TuneRunOptions stopping = options;
+    stopping.on_step = [&](const TuneStep& step) { return step.step < steps; };
+    return run(engine, examples(20), {}, stopping);
+  };
+  const TuneResult early = stop_after(2);
+  CHECK(early.stopped);
+  CHECK(early.checkpoint.empty());
+  CHECK(names(options.checkpoints) == kept);
+  Engine none;
+  none.cancelled = true;
+  CHECK(run(none, examples(20), {}, options).checkpoint.empty());
+  CHECK(names(options.checkpoints) == kept);
+  CHECK(stop_after(6).checkpoint.filename() == "step-00000006.safetensors");
+  CHECK(names(options.checkpoints) ==
+        std::set<std::string>{"lock", "step-00000004.safetensors", "step-00000006.safetensors"});
+  CHECK(!stop_after(9).stopped);  // beside the last update
 }
 
 TEST_CASE("checkpoints that cannot be resumed from are named", "[training]") {

@@ -327,9 +327,9 @@ TEST_CASE("weights that are no numbers are not written, and what was written sta
     require_error(ErrorKind::numerical, {(folder / "saved").string(), "not written"},
                   [&] { tuner.save(folder / "saved"); });
     check_error([&] { tuner.evaluate(examples(4)); }, ErrorKind::numerical,
-                "tuning: the loss of an evaluation after 1 updates is nan");
+                "tuning: the loss after step 1 is NaN");
     check_error([&] { tuner.step(examples(4)); }, ErrorKind::numerical,
-                "tuning: the loss of step 2 is nan");
+                "tuning: the loss of step 2 is NaN");
     CHECK(hash_of(folder / "good") == good);
     tuner.resume(folder / "good");
     CHECK(std::isfinite(tuner.evaluate(examples(4)).loss));
