@@ -78,8 +78,8 @@ struct TuneExample {
 struct TuneOptions {
   TuneTask task = TuneTask::language;
   TuneMethod method = TuneMethod::lora;
-  LoraOptions lora;
-  AttentionGoal attention;
+  LoraOptions lora = {};
+  AttentionGoal attention = {};
   int context = 512;       ///< tokens of an example at most
   int batch_size = 4;      ///< examples that are computed together
   int accumulate = 1;      ///< batches of which an update takes the gradients
