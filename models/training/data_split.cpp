@@ -1,5 +1,6 @@
 #include "attn/error.hpp"
 #include "attn/tune_data.hpp"
+#include "models/model_impl.hpp"
 #include "models/training/order.hpp"
 
 #include <algorithm>
@@ -7,7 +8,9 @@
 
 namespace attn {
 
-SplitExamples split_held_out(std::vector<TuneExample> examples, double share, std::uint64_t seed) {
+namespace {
+
+SplitExamples split(std::vector<TuneExample> examples, double share, std::uint64_t seed) {
   if (!(share > 0 && share < 1)) {
     throw Error(ErrorKind::usage,
                 "a share to evaluate on: " + std::to_string(share) + " is not between 0 and 1");
@@ -24,11 +27,17 @@ SplitExamples split_held_out(std::vector<TuneExample> examples, double share, st
   const std::vector<std::size_t> order = models::epoch_order(count, seed, -1);
   std::vector<bool> is_held(count, false);
   for (std::size_t i = 0; i < held; ++i) is_held[order[i]] = true;
-  SplitExamples split;
+  SplitExamples parts;
   for (std::size_t i = 0; i < count; ++i) {
-    (is_held[i] ? split.held_out : split.train).push_back(std::move(examples[i]));
+    (is_held[i] ? parts.held_out : parts.train).push_back(std::move(examples[i]));
   }
-  return split;
+  return parts;
+}
+
+}  // namespace
+
+SplitExamples split_held_out(std::vector<TuneExample> examples, double share, std::uint64_t seed) {
+  return models::errors_of_ours([&] { return split(std::move(examples), share, seed); });
 }
 
 int longest_example(std::span<const TuneExample> examples) {

@@ -92,6 +92,7 @@ class Tuning {
     } else {
       train_ = examples_of(*plan_.data, options);
     }
+    options.context_asked = false;  // what is evaluated on may be short
     if (plan_.evaluation) held_out_ = examples_of(*plan_.evaluation, options);
     plan_.tune.scored = !std::isnan(train_.front().score);
     if (plan_.evaluation_share) {
