@@ -23,17 +23,6 @@ std::uint64_t scrambled64(std::uint64_t x) {
 
 }  // namespace
 
-namespace scalar {
-
-template <class T>
-void dropout(const DropoutKey& key, T scale, index_t n, const T* x, T* y) {
-  for (index_t i = 0; i < n; ++i) {
-    y[i] = is_kept(key, static_cast<std::uint32_t>(i)) ? x[i] * scale : T{0};
-  }
-}
-
-}  // namespace scalar
-
 template <class T>
 void dropout(Isa isa, Workers& workers, double rate, std::uint64_t seed, std::int32_t counter,
              index_t n, const T* x, T* y) {

@@ -19,7 +19,8 @@ constexpr index_t fewest_rows = 17;
 // columns, and pairs come 16 at a time.
 constexpr index_t fewest_columns = 17, shortest_sum = 17;
 // What is summed at a time, which bounds the room for A's halves: 128 KiB of a panel. Of few rows
-// reading B is much of the work, so a pass takes as much of it as stays in L2 from panel to panel.
+// rounding B is much of the work, so a pass takes half of that, which leaves more of L2 to B
+// (`attn-bench --kernels matmul_training/96x49152x576` are such products).
 constexpr index_t k_block(index_t m) { return m <= 128 ? 1024 : 2048; }
 
 const char* declines(const MatmulProblem& p, Isa isa) {

@@ -1,25 +1,12 @@
 #include "kernels/reduce/squared_norm.hpp"
 
 #include "kernels/dispatch.hpp"
-#include "kernels/reduce/pairwise_sum.hpp"
 #include "kernels/reduce/reduce_levels.hpp"
 
 #include <algorithm>
 #include <type_traits>
 
 namespace attn::kernels {
-
-namespace scalar {
-
-template <class T>
-double squared_norm(index_t n, const T* x) {
-  return pairwise_sum<double>(0, n, [=](index_t i) {
-    const auto v = static_cast<double>(x[i]);
-    return v * v;
-  });
-}
-
-}  // namespace scalar
 
 template <class T>
 double squared_norm(Isa isa, Workers& workers, index_t n, const T* x) {

@@ -102,10 +102,6 @@ std::string header_bytes(const std::map<std::string, std::string>& metadata,
   return prefix + text;
 }
 
-}  // namespace
-
-namespace {
-
 struct Contents {
   std::string header;
   std::vector<const TensorEntry*> order;

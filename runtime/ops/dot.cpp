@@ -72,8 +72,10 @@ void gradient(GradientContext& c) {
 
 const OpDef dot_op{
     .name = "dot", .infer = infer, .bind = make_kernel<DotKernel>, .gradient = gradient};
-const OpDef scaled_by_op{
-    .name = "scaled_by", .infer = infer_scaled, .bind = make_kernel<ScaledByKernel>};
+const OpDef scaled_by_op{.name = "scaled_by",
+                         .infer = infer_scaled,
+                         .bind = make_kernel<ScaledByKernel>,
+                         .in_place = 0b1};
 
 ValueId dot(Graph& graph, ValueId x, ValueId w) { return graph.apply(dot_op, {x, w}); }
 

@@ -22,7 +22,7 @@ using kernels::index_t;
 // and little beside the weights that bring such a chunk about.
 constexpr index_t chunk_bytes = index_t{16} << 20;
 // But rows enough for reading W, and its gradient, anew for every chunk, and packing it where it is
-// f32, not to count for more than the products: half as many took twice the time at 151936 words.
+// f32, to be a small part of what the products of those rows are.
 constexpr index_t fewest_rows = 64;
 
 // inputs: x, weight, targets, scale; outputs: the loss, dx, dweight. The last two are computed only

@@ -5,10 +5,12 @@
 #include "runtime/ops.hpp"
 #include "support/numbers.hpp"
 #include "support/sessions.hpp"
+#include "support/stored_weights.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <new>
 
@@ -87,6 +89,77 @@ TEST_CASE("a run, and a resize to a shape that was there before, allocate nothin
       const long made = allocations - before;
       INFO(attn::kernels::isa_name(isa) << " on " << threads << " threads");
       REQUIRE(made == 0);
+    }
+  }
+}
+
+TEST_CASE("a step of training on stored weights allocates nothing", "[session][training]") {
+  using attn::kernels::WeightType;
+  constexpr std::int64_t d = 32, words = 50, most = 200;
+  for (const WeightType type : {WeightType::bf16, WeightType::q8_0}) {
+    const DType stored = type == WeightType::bf16 ? DType::bf16 : DType::q8_0;
+    Graph g;
+    const Symbol n = g.symbol("n");
+    const ValueId x = g.input("x", DType::f32, Shape{n, d});
+    const ValueId w = g.weight("w", DType::f32, Shape{d, d});
+    const ValueId wide = g.weight("wide", stored, Shape{5 * d, d});
+    const ValueId head = g.weight("head", stored, Shape{words, d});
+    const ValueId sequences = g.input("sequences", DType::i32, Shape{3});
+    const ValueId counter = g.input("counter", DType::i32, Shape{1});
+    const ValueId targets = g.input("targets", DType::i32, Shape{n});
+    const ValueId scale = g.input("scale", DType::f64, Shape{1});
+    const ValueId step = g.input("step", DType::i32, Shape{1});
+    const ValueId rate = g.input("rate", DType::f64, Shape{1});
+    const ValueId together = linear(g, linear(g, x, w), wide);
+    const auto part = [&](int i) { return slice(g, together, 1, d * i, d); };
+    const AttentionValues a = attention(g, part(0), part(1), part(2), {.heads = 4, .kv_heads = 4},
+                                        ValueId::none, sequences);
+    const ValueId hidden =
+        dropout(g, add(g, a.output, gated_silu(g, part(3), part(4))), counter, {.rate = 0.25});
+    const ValueId loss = head_loss(g, hidden, head, targets, scale);
+    const ValueId sum = g.state("sum", DType::f32, Shape{d, d});
+    const ValueId total = accumulate(g, sum, gradients(g, loss, std::span(&w, 1))[0]);
+    const std::vector<ValueId> fetches{loss, squared_norm(g, total), adam(g, w, total, step, rate)};
+
+    const std::vector<std::int64_t> many{most}, few{7};
+    const std::vector<std::int32_t> cuts_of_many{0, 90, most}, cuts_of_few{0, 3, 7};
+    std::vector<std::int32_t> ids(most);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      ids[i] = i % 3 == 1 ? -1 : static_cast<std::int32_t>(i) % words;
+    }
+    const auto xs = random_values(most * d, 3);
+    for (const auto isa : attn::kernels::supported_isas()) {
+      for (const int threads : {1, 2}) {
+        const auto workers = attn::kernels::make_workers(threads);
+        auto numbers = random_values(d * d, 1);
+        StoredMatrix wides = random_stored(type, 5 * d, d, 2);
+        StoredMatrix heads = random_stored(type, words, d, 4);
+        Run run(
+            g, fetches,
+            {{w, numbers.data()}, {wide, wides.bytes.data() + 1}, {head, heads.bytes.data() + 1}},
+            many, isa, workers.get());
+        run.set(x, xs);
+        run.set(targets, ids);
+        run.set<std::int32_t>(counter, {1});
+        run.set<double>(scale, {0.01});
+        run.set<std::int32_t>(step, {1});
+        run.set<double>(rate, {1e-3});
+        const auto work = [&] {
+          run.session.resize(many);
+          run.set(sequences, cuts_of_many);
+          run.session.run();
+          run.session.resize(few);
+          run.set(sequences, cuts_of_few);
+          run.session.run();
+        };
+        work();
+        const long before = allocations;
+        work();
+        const long made = allocations - before;
+        INFO(attn::kernels::isa_name(isa) << " on " << threads << " threads");
+        REQUIRE(made == 0);
+        REQUIRE(std::isfinite(run.get<float>(loss)[0]));
+      }
     }
   }
 }
