@@ -55,12 +55,13 @@ struct TuneResult {
 [[nodiscard]] std::int64_t tune_steps(std::size_t examples, const TuneOptions& tune,
                                       const TuneRunOptions& options);
 
-/// For a tuner without updates, unless it resumes (Error(usage)). Trains on `train`, and evaluates on `held_out` (may be empty) before the first update, every
-/// evaluate_every of them, and after the last. Bits are the same whether a run was interrupted and
-/// resumed or not. Throws what the tuner throws, and tune_steps(); Error(io) if the folder of
-/// checkpoints cannot be used, another process uses it, or there is none to resume from;
-/// Error(invalid) naming a checkpoint that is damaged, or of another model, other options or other
-/// data; Error(usage) for one with more updates than the run is to have.
+/// For a tuner without updates, unless it resumes (Error(usage)). Trains on `train`, and evaluates
+/// on `held_out` (may be empty) before the first update, every evaluate_every of them, and after
+/// the last. Bits are the same whether a run was interrupted and resumed or not. Throws what the
+/// tuner throws, and tune_steps(); Error(io) if the folder of checkpoints cannot be used, another
+/// process uses it, or there is none to resume from; Error(invalid) naming a checkpoint that is
+/// damaged, or of another model, other options or other data; Error(usage) for one with more
+/// updates than the run is to have.
 TuneResult tune(Tuner& tuner, std::span<const TuneExample> train,
                 std::span<const TuneExample> held_out, const TuneRunOptions& options);
 
