@@ -43,7 +43,8 @@ struct Converted {
 /// weight that no adapter changes keeps its bits, also those of a packed model.bin that is unpacked
 /// or packed again. Written atomically; source and target may be the same file. Throws Error(usage)
 /// for an unknown type or level, Error(invalid) for a source that is no model, an adapter that does
-/// not fit it, or weights that are not finite where they are quantized or merged, Error(io).
+/// not fit it, or weights that are not finite where they are quantized or merged, Error(numerical)
+/// for weights beyond what the type they are to have holds, Error(io).
 Converted convert(const std::filesystem::path& source, const std::filesystem::path& target,
                   const ConvertOptions& options = {});
 

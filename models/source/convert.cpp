@@ -121,7 +121,7 @@ class Converter {
     std::int64_t elements = 1;
     for (const std::int64_t dim : entry.shape) elements *= dim;
     std::vector<std::byte> bytes(runtime::dtype_bytes(type, elements));
-    std::vector<float> row(static_cast<std::size_t>(cols));
+    std::vector<float> row(static_cast<std::size_t>(cols)), back(row.size());
     for (std::int64_t at = 0; at < elements; at += cols) {
       kernels::dequantize(kernels::Isa::scalar, from, cols,
                           entry.data.data() + kernels::row_bytes(from, at), row.data());
@@ -133,9 +133,24 @@ class Converter {
                                             std::to_string(at + (bad - row.begin())) +
                                             " is not finite and cannot be stored anew");
       }
-      kernels::quantize(to, cols, row.data(), bytes.data() + kernels::row_bytes(to, at));
+      std::byte* const stored = bytes.data() + kernels::row_bytes(to, at);
+      kernels::quantize(to, cols, row.data(), stored);
+      kernels::dequantize(kernels::Isa::scalar, to, cols, stored, back.data());
+      require_fits(entry.name, type, row, back);
     }
     return bytes;
+  }
+
+  // The type, or the scale of its blocks, may hold less than a weight or the sum with factors has.
+  void require_fits(const std::string& name, DType type, const std::vector<float>& row,
+                    const std::vector<float>& back) const {
+    const auto bad =
+        std::find_if_not(back.begin(), back.end(), [](float w) { return std::isfinite(w); });
+    if (bad == back.end()) return;
+    const float value = row[static_cast<std::size_t>(bad - back.begin())];
+    throw Error(ErrorKind::numerical, source_.name + ": tensor '" + name + "' would have " +
+                                          std::to_string(value) + ", which " +
+                                          std::string(runtime::dtype_name(type)) + " cannot hold");
   }
 
   Source source_;

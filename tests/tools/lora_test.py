@@ -81,6 +81,18 @@ class Adapters(ToolTest):
         out = self.call(CONVERT, str(LLAMA), "-o", "plain.bin", "--json")[0]
         self.assertEqual(json.loads(out)["merged"], 0)
 
+    def test_sums_that_the_type_cannot_hold_are_refused(self):
+        huge = adapter_folder(self.folder / "huge", {
+            "model.layers.0.self_attn.q_proj": ([[1000.0] * 64], [[1000.0]] * 64)})
+        for quantize in ("f16", "q8_0", "q4_0", "q4_1"):
+            # a block's scale is its largest value over a few steps
+            adapter = f"{huge}:{1 if quantize == 'f16' else 100}"
+            line = self.refused(6, CONVERT, LLAMA, "-o", "x.bin", "--quantize", quantize, "--lora", adapter)
+            for part in ("layers.0.self_attn.q_proj", quantize.upper(), "cannot hold"):
+                self.assertIn(part, line)
+            self.assertFalse((self.folder / "x.bin").exists())
+        self.call(CONVERT, str(LLAMA), "-o", "x.bin", "--quantize", "bf16", "--lora", f"{huge}:100")
+
     def test_an_encoder_has_adapters_too(self):
         ramp = [[(i % 7 - 3) / 10 for i in range(64)]]
         column = [[(i % 5 - 2) / 2] for i in range(64)]

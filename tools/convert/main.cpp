@@ -51,7 +51,7 @@ void declare(CLI::App& app, Arguments& arguments) {
                        "Print the version");
   app.footer(
       "Exit codes: 0 done, 2 wrong use, 3 invalid model or data, 4 input or output failed,\n"
-      "            5 not enough memory, 130 interrupted\n\n"
+      "            5 not enough memory, 6 numerical failure, 130 interrupted\n\n"
       "Examples:\n"
       "  attn-convert smollm2.gguf -o smollm2.bin && attn-run smollm2.bin --chat\n"
       "  attn-convert all-minilm-l6-v2 -o minilm.bin --quantize q8_0\n"
