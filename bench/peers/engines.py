@@ -7,7 +7,7 @@ from peers.process import json_of, run_once
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROMPT = "The capital of France is"
-TUNED_STEPS = 6  # of which the first are slower: memory is touched, weights are packed
+TUNED_STEPS = 10  # of which the first are slower: memory is touched, weights are packed
 BATCHED_CONTEXT = 4096  # tokens of all answers together: 16 × 128, and as many to spare
 
 RATE, SENTENCES, FIRST, MEMORY = "tokens/s", "sentences/s", "first token, ms", "peak RSS, MiB"
