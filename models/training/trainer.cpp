@@ -175,13 +175,9 @@ void Trainer::take_limits() {
 // Forward and back. Where gradients are not held, each weight's update follows its gradient.
 void Trainer::build_training() {
   build_tune_graph(training_, *model_.kind, *model_.metadata, parameters_->specs(), goal_);
-  std::vector<WeightSpec> calm = parameters_->specs();
-  for (WeightSpec& spec : calm) {
-    if (spec.lora) spec.lora->dropout = 0;
-  }
   TuneGoal goal = goal_;
-  goal.dropout = false;
-  build_tune_graph(evaluation_, *model_.kind, *model_.metadata, calm, goal);
+  goal.dropout = false;  // a graph without the input drops nothing, whatever the factors' specs say
+  build_tune_graph(evaluation_, *model_.kind, *model_.metadata, parameters_->specs(), goal);
 
   Graph& graph = training_.graph;
   const AdamAttributes adam_attributes{.weight_decay = options_.weight_decay};
