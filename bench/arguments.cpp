@@ -104,8 +104,6 @@ void declare(CLI::App& app, Arguments& a) {
       ->expected(2)
       ->type_name("OLD NEW");
   app.add_option("-o,--output", a.output, "md, csv, json or jsonl (md)")->type_name("FORMAT");
-  app.set_help_flag("-h,--help", "Print this");
-  app.set_version_flag("--version", std::string("attn-bench ") + ATTN_VERSION, "Print the version");
   app.footer(
       "Every test runs in a process of its own. Cold: after the model's files were dropped from\n"
       "the page cache; start to first token: from before opening the model. % of limit: prompts\n"

@@ -125,6 +125,8 @@ int run_tool(std::string_view name, const std::function<void(Out&)>& body) noexc
 
 bool parse_arguments(CLI::App& app, int argc, const char* const* argv, Out& out) {
   app.formatter(std::make_shared<HelpFormatter>());
+  app.set_help_flag("-h,--help", "Print this");
+  app.set_version_flag("--version", app.get_name() + " " + ATTN_VERSION, "Print the version");
   try {
     app.parse(argc, argv);
     return true;

@@ -18,8 +18,8 @@ namespace attn::tools {
 /// nobody.
 int run_tool(std::string_view name, const std::function<void(Out&)>& body) noexcept;
 
-/// Takes the command line apart. False if --help or --version was asked for and has been printed.
-/// Throws Error(usage) for what the app does not know.
+/// Takes the command line apart, --help and --version included. False if --help or --version was
+/// asked for and has been printed. Throws Error(usage) for what the app does not know.
 bool parse_arguments(CLI::App& app, int argc, const char* const* argv, Out& out);
 
 // Values of options, in one wording. Each throws Error(usage) naming option, value and limits.

@@ -46,9 +46,6 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--json", arguments.json, "Print what was done as JSON");
-  app.set_help_flag("-h,--help", "Print this");
-  app.set_version_flag("--version", std::string("attn-convert ") + ATTN_VERSION,
-                       "Print the version");
   app.footer(
       "Exit codes: 0 done, 2 wrong use, 3 invalid model or data, 4 input or output failed,\n"
       "            5 not enough memory, 6 numerical failure, 130 interrupted\n\n"

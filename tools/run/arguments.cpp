@@ -121,8 +121,6 @@ void declare(CLI::App& app, Arguments& arguments) {
   declare_model(app, arguments);
   declare_text(app, arguments);
   declare_rest(app, arguments);
-  app.set_help_flag("-h,--help", "Print this");
-  app.set_version_flag("--version", std::string("attn-run ") + ATTN_VERSION, "Print the version");
   app.footer(
       "Exit codes: 0 done, 2 wrong use, 3 invalid model or data, 4 input or output failed,\n"
       "            5 not enough memory, 6 numerical failure, 130 interrupted\n\n"

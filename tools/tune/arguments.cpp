@@ -127,8 +127,6 @@ void declare(CLI::App& app, Arguments& arguments) {
   declare_common(app, arguments);
   declare_method(app, arguments);
   declare_training(app, arguments);
-  app.set_help_flag("-h,--help", "Print this");
-  app.set_version_flag("--version", std::string("attn-tune ") + ATTN_VERSION, "Print the version");
   app.footer(
       "Exit codes: 0 done, 2 wrong use, 3 invalid model or data, 4 input or output failed,\n"
       "            5 not enough memory, 6 numerical failure, 130 interrupted\n\n"
