@@ -18,6 +18,14 @@ inline void prefetch(const uint8_t* from, index_t bytes) {
   }
 }
 
+inline const int8_t* steps_of(const Rows16& a) {
+#if defined(ATTN_ISA_dot)
+  return a.halves;
+#else
+  return a.words;
+#endif
+}
+
 // Σ q · x over four columns of each row, the groups [4 part', …) of a tile.
 template <int first, int count>
 [[gnu::always_inline]] inline vb dot(const vb (&q)[8], const int8_t* steps) {
@@ -57,24 +65,38 @@ template <int first, int count>
 }
 
 #if !defined(ATTN_ISA_avx512)
-// For one row with half as many registers: the 32 columns of a piece from where they lie, rather
-// than from eight vectors, most of which would be spilled. The sum is the same.
-inline vb add_products(vb sum, vb columns, const int* words) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(columns, _mm256_set1_epi32(*words)));
-}
-inline vb dot_nibbles(const uint8_t* lines, int piece, const int8_t* steps) {
-  const auto* const words = reinterpret_cast<const int*>(steps);
-  const vb mask = all_words(0x000f000f);
-  vb low{}, high{};
+// For one row with half as many registers: columns from where they lie, rather than from eight
+// vectors, most of which would be spilled. The sums are the same.
+
+// Two pieces, so that each step of the row is spread out once for both. Nibbles are below 16 and
+// halves within ±128, so that 16 bits hold a sum of sixteen products, which all of a lane are.
+inline void dot_nibbles(const uint8_t* lines, const int8_t* halves, vb (&to)[2]) {
+  const auto* const words = reinterpret_cast<const int*>(halves);
+  const vb mask = all_words(0x0f0f0f0f);
+  vb high[2]{}, low[2]{};
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
-    const vb line = load_bytes(lines + 64 * i + piece * piece_bytes);
-    low = add_products(low, bits_and(line, mask), words + 2 * i);
-    low = add_products(low, bits_and(_mm256_srli_epi16(line, 8), mask), words + 2 * i + 1);
-    high = add_products(high, bits_and(_mm256_srli_epi16(line, 4), mask), words + 8 + 2 * i);
-    high = add_products(high, _mm256_srli_epi16(line, 12), words + 8 + 2 * i + 1);
+    vb line[2] = {load_bytes(lines + 64 * i), load_bytes(lines + 64 * i + piece_bytes)};
+#pragma GCC unroll 2
+    for (int g = i; g < 8; g += 4) {
+      const vb x_high = all_words(words[g]), x_low = all_words(words[8 + g]);
+#pragma GCC unroll 2
+      for (int piece = 0; piece < 2; ++piece) {
+        const vb q = bits_and(line[piece], mask);
+        high[piece] = _mm256_add_epi16(high[piece], _mm256_maddubs_epi16(q, x_high));
+        low[piece] = _mm256_add_epi16(low[piece], _mm256_maddubs_epi16(q, x_low));
+        line[piece] = _mm256_srli_epi16(line[piece], 4);
+      }
+    }
   }
-  return _mm256_add_epi32(low, high);
+#pragma GCC unroll 2
+  for (int piece = 0; piece < 2; ++piece) {
+    to[piece] = _mm256_add_epi32(_mm256_madd_epi16(high[piece], _mm256_set1_epi16(256)),
+                                 _mm256_madd_epi16(low[piece], _mm256_set1_epi16(1)));
+  }
+}
+inline vb add_products(vb sum, vb columns, const int* words) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(columns, _mm256_set1_epi32(*words)));
 }
 inline vb dot_bytes(const uint8_t* lines, int piece, const int8_t* steps) {
   const auto* const words = reinterpret_cast<const int*>(steps);
@@ -117,17 +139,23 @@ void band_of(const TileProduct& p, index_t row, index_t band) {
   for (index_t b = 0; b < blocks; block += Format::bytes) {
     for (int tile = 0; tile < Format::tiles; ++tile, ++b) {
       prefetch(block + tile * tile_bytes, tile_bytes);
-#pragma GCC unroll 2
+      [[maybe_unused]] vb products[2];
+#pragma GCC unroll 4
       for (int piece = 0; piece < pieces; ++piece) {
         Piece<Format::parts> w;
 #if !defined(ATTN_ISA_avx512)
         if constexpr (rows == 1 && Format::kind != Lines::several) {
-          Format::read_scales(block, tile, piece, w);
           const uint8_t* const lines = Format::lines(block, tile);
-          const int8_t* const steps = p.a16.steps + (row * blocks + b) * Rows16::block_bytes;
-          const vb products = Format::kind == Lines::nibbles ? dot_nibbles(lines, piece, steps)
-                                                             : dot_bytes(lines, piece, steps);
-          add_block(sum[piece][0], products, w, p.a16, row * blocks + b);
+          const index_t at = row * blocks + b;
+          if constexpr (Format::kind == Lines::bytes) {
+            products[0] = dot_bytes(lines, piece, p.a16.words + at * Rows16::block_bytes);
+          } else if (piece % 2 == 0) {
+            dot_nibbles(lines + piece * piece_bytes, p.a16.halves + at * Rows16::block_bytes,
+                        products);
+          }
+          Format::read_scales(block, tile, piece, w);
+          const int which = Format::kind == Lines::nibbles ? piece % 2 : 0;
+          add_block(sum[piece][0], products[which], w, p.a16, at);
           continue;
         }
 #endif
@@ -135,7 +163,7 @@ void band_of(const TileProduct& p, index_t row, index_t band) {
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
           const index_t at = (row + r) * blocks + b;
-          const int8_t* const steps = p.a16.steps + at * Rows16::block_bytes;
+          const int8_t* const steps = steps_of(p.a16) + at * Rows16::block_bytes;
           vf& total = sum[piece][r];
           if constexpr (Format::parts == 1) {
             add_block(total, dot<0, 8>(w.q, steps), w, p.a16, at);
@@ -249,7 +277,6 @@ void quantize_row(const float* x, index_t k, const Rows16& to, index_t row) {
     float most = 0;
     __builtin_memcpy(&most, &extreme, sizeof most);
     const index_t at = row * to.blocks + b;
-    int8_t* const steps = to.steps + at * Rows16::block_bytes;
     // a block of what is next to 0 would divide by a subnormal: its inverse is infinite
     const bool finite = extreme < 0x7f800000U, tiny = most < 1e-30F;
     const float scale = most / largest, inverse = finite && !tiny ? largest / most : 0.0F;
@@ -266,13 +293,13 @@ void quantize_row(const float* x, index_t k, const Rows16& to, index_t row) {
     for (int i = 0; i < 16; ++i) sums[0] += q[i], sums[1] += q[i + 16];
     to.sums[2 * at] = static_cast<float>(sums[0]) * to.scale[at];
     to.sums[2 * at + 1] = static_cast<float>(sums[1]) * to.scale[at];
-#if defined(ATTN_ISA_dot)
+    int8_t* const halves = to.halves + at * Rows16::block_bytes;
     for (int i = 0; i < 32; ++i) {
       const int high = (q[i] + 128) >> 8;
-      steps[i] = static_cast<int8_t>(high);
-      steps[32 + i] = static_cast<int8_t>(q[i] - high * 256);
+      halves[i] = static_cast<int8_t>(high);
+      halves[32 + i] = static_cast<int8_t>(q[i] - high * 256);
     }
-#else
+#if !defined(ATTN_ISA_dot)
     int16_t pairs[32];
     for (int i = 0; i < 32; i += 4) {
       pairs[i] = static_cast<int16_t>(q[i]);
@@ -280,7 +307,7 @@ void quantize_row(const float* x, index_t k, const Rows16& to, index_t row) {
       pairs[i + 2] = static_cast<int16_t>(q[i + 1]);
       pairs[i + 3] = static_cast<int16_t>(q[i + 3]);
     }
-    __builtin_memcpy(steps, pairs, sizeof pairs);
+    __builtin_memcpy(to.words + at * Rows16::block_bytes, pairs, sizeof pairs);
 #endif
   }
 }
