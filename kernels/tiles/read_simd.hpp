@@ -79,7 +79,7 @@ struct Piece {
 };
 
 /// Four lines of nibbles.
-inline void read_nibbles(const uint8_t* lines, int piece, vb (&q)[8]) {
+[[gnu::always_inline]] inline void read_nibbles(const uint8_t* lines, int piece, vb (&q)[8]) {
   const vb mask = all_words(0x0f0f0f0f);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
@@ -96,7 +96,7 @@ inline vb fifth_bit(vb bits) {
   if constexpr (g == 4) return bits_and(bits, mask);
   if constexpr (g > 4) return bits_and(right<g - 4>(bits), mask);
 }
-inline void add_fifth(const uint8_t* line, int piece, vb (&q)[8]) {
+[[gnu::always_inline]] inline void add_fifth(const uint8_t* line, int piece, vb (&q)[8]) {
   const vb bits = load_bytes(line + piece * piece_bytes);
   q[0] = bits_or(q[0], fifth_bit<0>(bits));
   q[1] = bits_or(q[1], fifth_bit<1>(bits));
@@ -113,6 +113,8 @@ inline void add_fifth(const uint8_t* line, int piece, vb (&q)[8]) {
 enum class Lines { nibbles, bytes, several };
 
 // A format's blocks: `tiles` of 32 columns together, in `bytes`.
+// Readers are inlined by force: as calls they pass their vectors through memory, and Q4_K took
+// twice as long as Q4_1.
 template <bool minimum, bool fifth>
 struct Tiles32 {
   static constexpr int tiles = 1, parts = 1;
@@ -122,7 +124,8 @@ struct Tiles32 {
   static const uint8_t* lines(const uint8_t* block, int /*tile*/) {
     return block + head + (fifth ? 64 : 0);
   }
-  static void read_scales(const uint8_t* block, int /*tile*/, int piece, Piece<1>& to) {
+  [[gnu::always_inline]] static void read_scales(const uint8_t* block, int /*tile*/, int piece,
+                                                 Piece<1>& to) {
     to.scale[0] = halves_at(block + piece * piece_bytes / 2);
     if constexpr (minimum) {
       to.shift[0] = halves_at(block + 32 + piece * piece_bytes / 2);
@@ -130,7 +133,7 @@ struct Tiles32 {
       to.shift[0] = to.scale[0] * vf(fifth ? -16.0F : -8.0F);
     }
   }
-  static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+  [[gnu::always_inline]] static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
     read_scales(block, tile, piece, to);
     read_nibbles(lines(block, tile), piece, to.q);
     if constexpr (fifth) add_fifth(block + head, piece, to.q);
@@ -142,11 +145,12 @@ struct TilesQ8 {
   static constexpr index_t bytes = 32 + 512;
   static constexpr Lines kind = Lines::bytes;
   static const uint8_t* lines(const uint8_t* block, int /*tile*/) { return block + 32; }
-  static void read_scales(const uint8_t* block, int /*tile*/, int piece, Piece<1>& to) {
+  [[gnu::always_inline]] static void read_scales(const uint8_t* block, int /*tile*/, int piece,
+                                                 Piece<1>& to) {
     to.scale[0] = halves_at(block + piece * piece_bytes / 2);
     to.shift[0] = to.scale[0] * vf(-128.0F);
   }
-  static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+  [[gnu::always_inline]] static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
     read_scales(block, tile, piece, to);
 #pragma GCC unroll 8
     for (int g = 0; g < 8; ++g) {
@@ -163,14 +167,15 @@ struct TilesK {
   static const uint8_t* lines(const uint8_t* block, int tile) {
     return block + 64 + tile * tile_bytes + 32 + (fifth ? 64 : 0);
   }
-  static void read_scales(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+  [[gnu::always_inline]] static void read_scales(const uint8_t* block, int tile, int piece,
+                                                 Piece<1>& to) {
     const uint8_t* const at = block + 64 + tile * tile_bytes;
     const vf d = halves_at(block + piece * piece_bytes / 2);
     const vf d_min = halves_at(block + 32 + piece * piece_bytes / 2);
     to.scale[0] = d * unsigned_bytes_at(at + piece * lanes);
     to.shift[0] = vf(0.0F) - d_min * unsigned_bytes_at(at + tile_rows + piece * lanes);
   }
-  static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
+  [[gnu::always_inline]] static void read(const uint8_t* block, int tile, int piece, Piece<1>& to) {
     read_scales(block, tile, piece, to);
     read_nibbles(lines(block, tile), piece, to.q);
     if constexpr (fifth) add_fifth(lines(block, tile) - 64, piece, to.q);
@@ -182,7 +187,7 @@ struct TilesQ6 {
   static constexpr Lines kind = Lines::several;
   static constexpr index_t tile_bytes = 32 + 128 + 256, bytes = 32 + 8 * tile_bytes;
   template <int line>
-  static void add_bits(const uint8_t* lines, int piece, vb (&q)[8]) {
+  [[gnu::always_inline]] static void add_bits(const uint8_t* lines, int piece, vb (&q)[8]) {
     const vb bits = load_bytes(lines + 64 * line + piece * piece_bytes);
     const vb mask = all_words(0x30303030);
     q[4 * line] = bits_or(q[4 * line], bits_and(left<4>(bits), mask));
@@ -190,7 +195,7 @@ struct TilesQ6 {
     q[4 * line + 2] = bits_or(q[4 * line + 2], bits_and(bits, mask));
     q[4 * line + 3] = bits_or(q[4 * line + 3], bits_and(right<2>(bits), mask));
   }
-  static void read(const uint8_t* block, int tile, int piece, Piece<2>& to) {
+  [[gnu::always_inline]] static void read(const uint8_t* block, int tile, int piece, Piece<2>& to) {
     const uint8_t* const at = block + 32 + tile * tile_bytes;
     const vf d = halves_at(block + piece * piece_bytes / 2);
 #pragma GCC unroll 2
@@ -208,7 +213,7 @@ struct TilesQ6 {
 template <bool half>
 struct TilesFloat {
   static constexpr index_t bytes = 1024;
-  static void read(const uint8_t* line, int piece, vf& even, vf& odd) {
+  [[gnu::always_inline]] static void read(const uint8_t* line, int piece, vf& even, vf& odd) {
     const vb pairs = load_bytes(line + piece * piece_bytes);
     if constexpr (half) {
 #if defined(ATTN_ISA_avx512)
