@@ -12,9 +12,13 @@ namespace {
 // microsecond that memory takes to answer. The stream crosses bands, so this reaches into the next.
 constexpr index_t ahead = 8192;
 
-inline void prefetch(const uint8_t* from, index_t bytes) {
-  for (index_t at = 0; at < bytes; at += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(from + ahead + at), _MM_HINT_T0);
+// What is met once need not push anything out of L2.
+inline void prefetch(const uint8_t* from, index_t bytes, bool once) {
+  const auto* const at = reinterpret_cast<const char*>(from + ahead);
+  if (once) {
+    for (index_t i = 0; i < bytes; i += 64) _mm_prefetch(at + i, _MM_HINT_NTA);
+  } else {
+    for (index_t i = 0; i < bytes; i += 64) _mm_prefetch(at + i, _MM_HINT_T0);
   }
 }
 
@@ -138,7 +142,7 @@ void band_of(const TileProduct& p, index_t row, index_t band) {
   }
   for (index_t b = 0; b < blocks; block += Format::bytes) {
     for (int tile = 0; tile < Format::tiles; ++tile, ++b) {
-      prefetch(block + tile * tile_bytes, tile_bytes);
+      prefetch(block + tile * tile_bytes, tile_bytes, p.rows == rows);
       [[maybe_unused]] vb products[2];
 #pragma GCC unroll 4
       for (int piece = 0; piece < pieces; ++piece) {
@@ -203,7 +207,7 @@ void float_band(const TileProduct& p, index_t row, index_t band) {
       for (auto& chain : sum[r]) chain = vf(0.0F);
     }
     for (index_t k = 0; k < tiles * tile_columns; k += 4, a += 4, line += 128) {
-      if (piece == 0) prefetch(line, 128);
+      if (piece == 0) prefetch(line, 128, false);
       vf w[4];
       Format::read(line, piece, w[0], w[1]);
       Format::read(line + 64, piece, w[2], w[3]);
