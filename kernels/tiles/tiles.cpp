@@ -16,6 +16,21 @@ Word load_word(const std::uint8_t* p) {
   return word;
 }
 
+// Four words in a vector of the compiler's own, which every x86-64 has.
+using Words [[gnu::vector_size(16)]] = Word;
+
+Words load_words(const std::uint8_t* p) {
+  Words words = {};
+  std::memcpy(&words, p, sizeof words);
+  return words;
+}
+
+// The rows of a band; those that W does not have are rows of zeros, which every format decodes to 0
+// but q8_0 (written as q + 128).
+struct Band {
+  const std::uint8_t* row[tile_rows];
+};
+
 // A tile that grows from its beginning.
 class Writer {
  public:
@@ -25,9 +40,30 @@ class Writer {
   void word(int line, int row, Word word) {
     std::memcpy(to_ + line * 64 + row * 4, &word, sizeof word);
   }
+  // word i of words(row) goes to line i: 4 × 4 words change places at a time, a store each
+  template <class Of>
+  void four_lines(const Band& band, Of words) {
+    for (int r = 0; r < tile_rows; r += 4) {
+      const Words a = words(band.row[r]), b = words(band.row[r + 1]);
+      const Words c = words(band.row[r + 2]), d = words(band.row[r + 3]);
+      const Words ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      const Words cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      const Words ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const Words cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      store(0, r, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
+      store(1, r, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+      store(2, r, __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5));
+      store(3, r, __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7));
+    }
+    advance(4 * 64);
+  }
   void advance(int bytes) { to_ += bytes; }
 
  private:
+  void store(int line, int row, Words words) {
+    std::memcpy(to_ + line * 64 + row * 4, &words, sizeof words);
+  }
+
   std::uint8_t* to_;
 };
 
@@ -41,12 +77,6 @@ Word spread_bits(Word bits) {
 }
 
 constexpr Word low_nibbles = 0x0f0f0f0fU, high_nibbles = 0xf0f0f0f0U;
-
-// The rows of a band; those that W does not have are rows of zeros, which every format decodes to 0
-// but q8_0 (written as q + 128).
-struct Band {
-  const std::uint8_t* row[tile_rows];
-};
 
 // Formats of 32 weights in four or five bits.
 void write_block32(const Band& band, bool minimum, bool fifth, std::uint8_t* to) {
@@ -63,22 +93,25 @@ void write_block32(const Band& band, bool minimum, bool fifth, std::uint8_t* to)
     out.advance(64);
   }
   const int nibbles = scales + (fifth ? 4 : 0);
-  for (int r = 0; r < tile_rows; ++r) {
-    for (int i = 0; i < 4; ++i) {
-      out.word(i, r, load_word(band.row[r] + nibbles + 4 * i));
-    }
-  }
+  out.four_lines(band, [&](const std::uint8_t* row) { return load_words(row + nibbles); });
 }
 
 void write_q8(const Band& band, std::uint8_t* to) {
   Writer out(to);
   for (int r = 0; r < tile_rows; ++r) out.lane(r, band.row[r], 2);
   out.advance(2 * tile_rows);
-  for (int r = 0; r < tile_rows; ++r) {
-    for (int g = 0; g < 8; ++g) {
-      out.word(g, r, load_word(band.row[r] + 2 + 4 * g) ^ 0x80808080U);
-    }
+  for (int half = 0; half < 2; ++half) {
+    out.four_lines(band, [&](const std::uint8_t* row) {
+      return load_words(row + 2 + 16 * half) ^ 0x80808080U;
+    });
   }
+}
+
+// Of 32 bytes the low or the high nibbles, those of the second 16 above those of the first.
+Words nibbles_of(const std::uint8_t* q, bool high) {
+  const Words first = load_words(q), second = load_words(q + 16);
+  return high ? (first >> 4 & low_nibbles) | (second & high_nibbles)
+              : (first & low_nibbles) | (second & low_nibbles) << 4;
 }
 
 // q4_k and q5_k.
@@ -107,16 +140,9 @@ void write_k(const Band& band, bool fifth, std::uint8_t* to) {
       }
       out.advance(64);
     }
-    for (int r = 0; r < tile_rows; ++r) {
-      const std::uint8_t* const q = band.row[r] + low + s / 2 * 32;
-      for (int i = 0; i < 4; ++i) {
-        const Word first = load_word(q + 4 * i), second = load_word(q + 16 + 4 * i);
-        out.word(i, r,
-                 s % 2 == 0 ? (first & low_nibbles) | (second & low_nibbles) << 4
-                            : (first >> 4 & low_nibbles) | (second & high_nibbles));
-      }
-    }
-    out.advance(256);
+    out.four_lines(band, [&](const std::uint8_t* row) {
+      return nibbles_of(row + low + s / 2 * 32, s % 2 != 0);
+    });
   }
 }
 
@@ -143,16 +169,9 @@ void write_q6_k(const Band& band, std::uint8_t* to) {
       }
     }
     out.advance(128);
-    for (int r = 0; r < tile_rows; ++r) {
-      const std::uint8_t* const q = band.row[r] + 64 * half + 32 * (quarter % 2);
-      for (int i = 0; i < 4; ++i) {
-        const Word first = load_word(q + 4 * i), second = load_word(q + 16 + 4 * i);
-        out.word(i, r,
-                 quarter < 2 ? (first & low_nibbles) | (second & low_nibbles) << 4
-                             : (first >> 4 & low_nibbles) | (second & high_nibbles));
-      }
-    }
-    out.advance(256);
+    out.four_lines(band, [&](const std::uint8_t* row) {
+      return nibbles_of(row + 64 * half + 32 * (quarter % 2), quarter >= 2);
+    });
   }
 }
 
