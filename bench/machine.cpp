@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <sys/mman.h>
 #include <utility>
 
 namespace attn::bench {
@@ -73,11 +74,17 @@ index_t share(std::size_t bytes, int threads) {
   return std::max<index_t>(kernels::round_up(floats / threads, 128), 128);
 }
 
+Floats ones(std::size_t count) {
+  Floats all = huge_floats(count);
+  all.assign(count, 1.0F);
+  return all;
+}
+
 double measure_copy(std::size_t bytes, int threads, Copy copy) {
   const index_t n = share(bytes / 2, threads);
   // half a page apart, or loads would wait for stores whose address ends in the same twelve bits
   const index_t apart = kernels::round_up(n * threads, 1024) + 512;
-  Floats both(static_cast<std::size_t>(apart + n * threads), 1.0F);
+  Floats both = ones(static_cast<std::size_t>(apart + n * threads));
   return 1e-9 * best_rate(threads, 2.0 * sizeof(float) * static_cast<double>(n),
                           [&](index_t thread, index_t repeats) {
                             float* const from = both.data() + thread * n;
@@ -90,7 +97,7 @@ double measure_copy(std::size_t bytes, int threads, Copy copy) {
 
 double measure_update(std::size_t bytes, int threads, Update update) {
   const index_t n = share(bytes, threads);
-  Floats values(static_cast<std::size_t>(n * threads), 1.0F);
+  Floats values = ones(static_cast<std::size_t>(n * threads));
   return 1e-9 * best_rate(threads, 2.0 * sizeof(float) * static_cast<double>(n),
                           [&](index_t thread, index_t repeats) {
                             for (index_t i = 0; i < repeats; ++i) {
@@ -102,7 +109,7 @@ double measure_update(std::size_t bytes, int threads, Update update) {
 
 double measure_read(std::size_t bytes, int threads, Read read) {
   const index_t n = share(bytes, threads);
-  const Floats from(static_cast<std::size_t>(n * threads), 1.0F);
+  const Floats from = ones(static_cast<std::size_t>(n * threads));
   return 1e-9 * best_rate(threads, sizeof(float) * static_cast<double>(n),
                           [&](index_t thread, index_t repeats) {
                             for (index_t i = 0; i < repeats; ++i) {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <sys/mman.h>
 
 namespace attn::bench {
 
@@ -17,6 +18,16 @@ kernels::Workers& workers(int threads) {
   auto& pool = pools[threads];
   if (pool == nullptr) pool = kernels::make_workers(threads);
   return *pool;
+}
+
+Floats huge_floats(std::size_t n) {
+  constexpr std::size_t page = 4096;
+  Floats none;
+  none.reserve(n);
+  const std::size_t begin = (reinterpret_cast<std::size_t>(none.data()) + page - 1) / page * page;
+  const std::size_t end = reinterpret_cast<std::size_t>(none.data() + n) / page * page;
+  if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  return none;
 }
 
 Floats random_floats(std::size_t n) {

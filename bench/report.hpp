@@ -32,6 +32,9 @@ struct LineAllocator {
 };
 using Floats = std::vector<float, LineAllocator<float>>;
 
+/// None yet, and room for n in huge pages where the system has them, as packed weights stand.
+Floats huge_floats(std::size_t n);
+
 /// n floats, uniform in [−1, 1).
 Floats random_floats(std::size_t n);
 
