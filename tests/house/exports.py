@@ -15,13 +15,13 @@ import house
 
 NM = os.environ.get("NM", "nm")
 
-COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+NO_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|^\s*#[^\n]*", re.DOTALL | re.MULTILINE)
 CLASS = re.compile(r"\b(?:class|struct)\s+ATTN_API\s+(\w+)")
-FUNCTION = re.compile(r"\bATTN_API\b(?!\s+\w+\s*[:{])[^;{}()]*?\b(\w+)\s*\(")
+FUNCTION = re.compile(r"\bATTN_API\b[^;{}()]*?\b(\w+)\s*\(")
 # a class brings these besides its members
 OF_CLASS = re.compile(r"(typeinfo for|typeinfo name for|vtable for) attn::(\w+)$")
 # attn::Model::open(...), attn::tune(...); with a tag where a standard string is returned
-CXX_NAME = re.compile(r"attn::(\w+)(?:::(~?\w+))?(\[abi:\w+\])*(\(|$)")
+CXX_NAME = re.compile(r"attn::(\w+)(?:::(~?\w+|operator[^\w\s(]+))?(\[abi:\w+\])*(\(|$)")
 C_NAME = re.compile(r"attn_\w+$")
 
 
@@ -29,9 +29,9 @@ def declared(folder):
     """(classes, functions) that the headers mark."""
     classes, functions = set(), set()
     for path in sorted(folder.glob("*.h*")):
-        text = COMMENT.sub("", house.read(path))
+        text = NO_CODE.sub("", house.read(path))
         classes.update(CLASS.findall(text))
-        functions.update(FUNCTION.findall(text))
+        functions.update(FUNCTION.findall(CLASS.sub("", text)))
     return classes, functions
 
 
