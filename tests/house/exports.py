@@ -88,7 +88,7 @@ extern "C" ATTN_API int attn_open(const char* path);
     shown = '__attribute__((visibility("default")))'
     planted = [
         ("nothing wrong", right, None),
-        ("a function without a definition", right.replace("int attn::tune", "static int tune"), "tune"),
+        ("a function without a definition", right.replace("attn::tune(Thing&, int)", "tuned(int)"), "tune"),
         ("a name outside", right + f"{shown} int helper() {{ return 1; }}\n", "helper"),
         ("a C name that no header has", right + f'extern "C" {shown} int attn_close() {{ return 1; }}\n',
          "attn_close"),

@@ -77,9 +77,11 @@ class Installed:
         """C++ or C by the file's name, with the compiler alone."""
         program = self.folder / "pkg-config" / name
         program.parent.mkdir(exist_ok=True)
-        c = source.suffix == ".c"
-        compiler = [os.environ["CC" if c else "CXX"], "-std=c11" if c else "-std=c++20"]
-        done([*compiler, *WARNINGS.split(), *self.pkg_config("--cflags", "attn"), source, "-o", program,
+        if source.suffix == ".c":  # where -Wconversion has a word on every int that becomes a size_t
+            compiler = [os.environ["CC"], "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"]
+        else:
+            compiler = [os.environ["CXX"], "-std=c++20", *WARNINGS.split()]
+        done([*compiler, *self.pkg_config("--cflags", "attn"), source, "-o", program,
               *(libraries or self.pkg_config("--libs", "attn"))])
         return program
 
