@@ -75,6 +75,15 @@ class HostTest(unittest.TestCase):
         source = self.project("component", lines)
         self.assertIn("found: FALSE", self.tree.configure(source, self.tree.folder / "cmake" / "component"))
 
+    def test_a_library_that_the_static_one_needs_is_missed_by_name(self):
+        lines = ("set(CMAKE_FIND_USE_CMAKE_SYSTEM_PATH OFF)\n"
+                 "set(CMAKE_FIND_USE_SYSTEM_ENVIRONMENT_PATH OFF)\n"
+                 "set(CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)\nset(CMAKE_C_IMPLICIT_LINK_DIRECTORIES)\n"
+                 "find_package(attn COMPONENTS static)\nmessage(STATUS \"found: ${attn_FOUND}\")\n")
+        told = self.tree.configure(self.project("missing", lines), self.tree.folder / "cmake" / "missing")
+        self.assertIn("libattn.a needs the library xxhash", told)
+        self.assertIn("found: FALSE", told)
+
     def test_a_project_of_c_alone_finds_the_package(self):
         program = self.build("plain", "find_package(attn REQUIRED COMPONENTS static)\n"
                              "add_executable(plain main.c)\n"
