@@ -28,3 +28,10 @@ function(attn_room name)
   target_compile_features(attn_${name} PUBLIC cxx_std_20)
   target_link_libraries(attn_${name} PUBLIC attn_flags ${ARGN})
 endfunction()
+
+# attn_needs(FILES...): libraries that whoever links libattn.a has to link as well. Threads go without saying.
+function(attn_needs)
+  set(files ${ARGN})
+  list(FILTER files EXCLUDE REGEX "/libpthread\\.")
+  set_property(GLOBAL APPEND PROPERTY ATTN_NEEDS ${files})
+endfunction()

@@ -24,7 +24,7 @@
 
 namespace attn {
 
-class Model::Impl {
+class ATTN_LOCAL Model::Impl {
  public:
   Impl(const models::Architecture& kind, models::Metadata meta,
        std::vector<models::WeightSpec> weight_specs, models::Weights own, const Options& options,

@@ -5,6 +5,7 @@
 // by one thread at a time; two models in two threads never meet.
 
 #include "attn/error.hpp"
+#include "attn/export.h"
 #include "attn/text.hpp"
 
 #include <cstdint>
@@ -139,7 +140,7 @@ struct TrainResult {
 };
 
 /// A model that was moved from may be destroyed or assigned to; all else throws Error(usage).
-class Model {
+class ATTN_API Model {
  public:
   /// Opens a model: a model.bin (docs/model-format.md), a GGUF file, or a folder in the Hugging
   /// Face layout, told apart by content. Weights are mapped, not copied. Throws Error(io) if a file

@@ -38,8 +38,8 @@ struct BatchOptions {
 /// callbacks throw; Error(memory) before anything is allocated if a cache of the longest prompt and
 /// answer for each sequence would not fit into what memory is free. One thread at a time, as for a
 /// Generator.
-[[nodiscard]] std::vector<Generation> generate_batch(const Model& model,
-                                                     std::span<const BatchPrompt> prompts,
-                                                     const BatchOptions& options = {});
+[[nodiscard]] ATTN_API std::vector<Generation> generate_batch(const Model& model,
+                                                              std::span<const BatchPrompt> prompts,
+                                                              const BatchOptions& options = {});
 
 }  // namespace attn

@@ -45,7 +45,7 @@ struct Converted {
 /// for an unknown type or level, Error(invalid) for a source that is no model, an adapter that does
 /// not fit it, or weights that are not finite where they are quantized or merged, Error(numerical)
 /// for weights beyond what the type they are to have holds, Error(io).
-Converted convert(const std::filesystem::path& source, const std::filesystem::path& target,
-                  const ConvertOptions& options = {});
+ATTN_API Converted convert(const std::filesystem::path& source, const std::filesystem::path& target,
+                           const ConvertOptions& options = {});
 
 }  // namespace attn

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "attn/export.h"
+
 #include <stdexcept>
 #include <string>
 
@@ -17,7 +19,7 @@ enum class ErrorKind {
 
 /// The one exception type of the library. The message is a single line that names what is known of
 /// file, field, offset, value and limit. Immutable after construction, so it may cross threads.
-class Error : public std::runtime_error {
+class ATTN_API Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
 

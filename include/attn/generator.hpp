@@ -72,7 +72,7 @@ struct Perplexity {
 /// what it has read: a prompt that begins like the last one, as the next turn of a conversation
 /// does, is read from where it differs. One thread at a time; two generators on one model may run
 /// in two threads. Prompts are token ids, below the vocabulary's size.
-class Generator {
+class ATTN_API Generator {
  public:
   /// Throws Error(usage) if the model is no language model or for options that are out of range or
   /// do not fit it,

@@ -36,9 +36,9 @@ struct DataOptions {
 /// file and line, for a line that is none of these, ids out of range, more tokens than `context`, a
 /// conversation without an answer in its first `context` tokens, or a file without examples;
 /// Error(usage) for text and a model without tokenizer, or messages and one without chat template.
-[[nodiscard]] std::vector<TuneExample> language_examples(const Model& model,
-                                                         const std::filesystem::path& file,
-                                                         const DataOptions& options = {});
+[[nodiscard]] ATTN_API std::vector<TuneExample> language_examples(const Model& model,
+                                                                  const std::filesystem::path& file,
+                                                                  const DataOptions& options = {});
 
 /// A sentence and the words of it that are to be looked at.
 struct AttentionSentence {
@@ -53,23 +53,22 @@ struct AttentionSentence {
 /// around it ("too" for "too."). Throws Error(invalid), naming the sentence, for one of more than
 /// `context` tokens, a word that it lacks, no words, or no others; Error(usage) for a model without
 /// tokenizer.
-[[nodiscard]] TuneExample attention_example(const Model& model, const AttentionSentence& sentence,
-                                            const DataOptions& options = {});
+[[nodiscard]] ATTN_API TuneExample attention_example(const Model& model,
+                                                     const AttentionSentence& sentence,
+                                                     const DataOptions& options = {});
 
 /// The same of a file: a sentence a line, or JSON Lines of {"text": …, "size_words": […]}.
 /// `look_at` stands for the size words of lines without their own. Throws besides Error(io).
-[[nodiscard]] std::vector<TuneExample> attention_examples(const Model& model,
-                                                          const std::filesystem::path& file,
-                                                          std::span<const std::string> look_at,
-                                                          const DataOptions& options = {});
+[[nodiscard]] ATTN_API std::vector<TuneExample> attention_examples(
+    const Model& model, const std::filesystem::path& file, std::span<const std::string> look_at,
+    const DataOptions& options = {});
 
 /// Pairs of texts: lines of A, tab, B and, if wanted, tab and score; or JSON Lines of {"a", "b",
 /// "score"} (or "sentence1", "sentence2"). Scores are in [−1, 1], of all pairs or of none. Texts
 /// are cut to `context` tokens, and to what the model was made for. Throws Error(io);
 /// Error(invalid), naming file and line; Error(usage) for a model without tokenizer.
-[[nodiscard]] std::vector<TuneExample> similarity_examples(const Model& model,
-                                                           const std::filesystem::path& file,
-                                                           const DataOptions& options = {});
+[[nodiscard]] ATTN_API std::vector<TuneExample> similarity_examples(
+    const Model& model, const std::filesystem::path& file, const DataOptions& options = {});
 
 struct SplitExamples {
   std::vector<TuneExample> train, held_out;
@@ -78,10 +77,10 @@ struct SplitExamples {
 /// Keeps a share of the examples, in (0, 1), to evaluate on: chosen by the seed, at least one, and
 /// one at least left to train on, both in their old order. Throws Error(usage) for another share,
 /// Error(invalid) for fewer than two examples.
-[[nodiscard]] SplitExamples split_held_out(std::vector<TuneExample> examples, double share,
-                                           std::uint64_t seed);
+[[nodiscard]] ATTN_API SplitExamples split_held_out(std::vector<TuneExample> examples, double share,
+                                                    std::uint64_t seed);
 
 /// Tokens of the longest example, both texts of a pair counted alone; 0 if there is none.
-[[nodiscard]] int longest_example(std::span<const TuneExample> examples);
+[[nodiscard]] ATTN_API int longest_example(std::span<const TuneExample> examples);
 
 }  // namespace attn

@@ -52,8 +52,8 @@ struct TuneResult {
 
 /// Updates that a run on so many examples takes. Throws Error(usage) for options out of range,
 /// Error(invalid) for no examples.
-[[nodiscard]] std::int64_t tune_steps(std::size_t examples, const TuneOptions& tune,
-                                      const TuneRunOptions& options);
+[[nodiscard]] ATTN_API std::int64_t tune_steps(std::size_t examples, const TuneOptions& tune,
+                                               const TuneRunOptions& options);
 
 /// For a tuner without updates, unless it resumes (Error(usage)). Trains on `train`, and evaluates
 /// on `held_out` (may be empty) before the first update, every evaluate_every of them, and after
@@ -62,7 +62,7 @@ struct TuneResult {
 /// process uses it, or there is none to resume from; Error(invalid) naming a checkpoint that is
 /// damaged, or of another model, other options or other data; Error(usage) for one with more
 /// updates than the run is to have.
-TuneResult tune(Tuner& tuner, std::span<const TuneExample> train,
-                std::span<const TuneExample> held_out, const TuneRunOptions& options);
+ATTN_API TuneResult tune(Tuner& tuner, std::span<const TuneExample> train,
+                         std::span<const TuneExample> held_out, const TuneRunOptions& options);
 
 }  // namespace attn

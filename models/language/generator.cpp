@@ -31,7 +31,7 @@ double log_sum_exp(std::span<const float> logits) {
 
 }  // namespace
 
-class Generator::Impl {
+class ATTN_LOCAL Generator::Impl {
  public:
   Impl(const Model& model, const GeneratorOptions& options)
       : model_(model.self()),

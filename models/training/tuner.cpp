@@ -14,7 +14,7 @@ namespace attn {
 using models::errors_of_ours;
 using models::Trainer;
 
-class Tuner::Impl {
+class ATTN_LOCAL Tuner::Impl {
  public:
   Impl(const Model::Impl& from, const TuneOptions& options)
       : model(&from),

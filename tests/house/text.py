@@ -10,7 +10,7 @@ SOURCES = (".cpp", ".hpp", ".h", ".c", ".py", ".cmake", ".sh", "CMakeLists.txt",
 PROSE = (".md",)
 # spelt in parts, so that this file passes its own check
 NOTE = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX")) + r")\b")
-FOLDERS = house.ROOMS + ("cmake", "docs", ".ci")
+FOLDERS = house.ROOMS + ("cmake", "docs", "examples", "packaging", ".ci")
 
 
 def tree(root):
