@@ -10,7 +10,8 @@ else()
 endif()
 
 target_compile_options(attn_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wconversion -Wno-sign-conversion
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor> $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>
   # a*b+c is fused only where the source says so: otherwise the bits of a row would depend on how
   # the optimiser unrolled the loop that it stands in
   -ffp-contract=off

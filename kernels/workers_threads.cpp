@@ -1,11 +1,10 @@
-// A pool of std::threads. Each begins with a run of chunks of its own, so that what it reads is one
-// stream and not every second piece of it, and helps the others when it is through. Between the ops
-// of a forward pass a thread spins for the next region, which comes within microseconds; after that
-// it sleeps, so an idle host burns nothing. A caller that has run out of chunks closes the region
-// and waits only for threads that are inside a chunk: one that the system has not woken yet is not
-// missed.
+// A pool of std::threads, which take chunks as shares.hpp has it. Between the ops of a forward pass
+// a thread spins for the next region, which comes within microseconds; after that it sleeps, so an
+// idle host burns nothing. A caller that has run out of chunks closes the region and waits only for
+// threads that are inside a chunk: one that the system has not woken yet is not missed.
 
 #include "attn/error.hpp"
+#include "kernels/shares.hpp"
 #include "kernels/workers.hpp"
 
 #include <atomic>
@@ -28,9 +27,7 @@ class ThreadWorkers final : public Workers {
  public:
   explicit ThreadWorkers(int threads)
       // threads that share a processor would spin in the way of the one that works
-      : size_(threads),
-        spins_(threads <= default_threads() ? spins : 0),
-        shares_(static_cast<std::size_t>(threads)) {
+      : spins_(threads <= default_threads() ? spins : 0), shares_(threads) {
     threads_.reserve(static_cast<std::size_t>(threads - 1));
     try {
       for (int worker = 1; worker < threads; ++worker) {
@@ -45,7 +42,7 @@ class ThreadWorkers final : public Workers {
 
   ~ThreadWorkers() override { stop(); }
 
-  [[nodiscard]] int size() const noexcept override { return size_; }
+  [[nodiscard]] int size() const noexcept override { return shares_.workers(); }
 
   void run(index_t chunks, Body body, void* context) noexcept override {
     if (taken_.exchange(true, std::memory_order_acquire)) {
@@ -55,15 +52,11 @@ class ThreadWorkers final : public Workers {
     }
     body_ = body;
     context_ = context;
-    for (int worker = 0; worker < size_; ++worker) {
-      Share& share = shares_[static_cast<std::size_t>(worker)];
-      share.next.store(chunks * worker / size_, std::memory_order_relaxed);
-      share.end = chunks * (worker + 1) / size_;
-    }
+    shares_.deal(chunks);
     // nobody is inside, so the sum is the next generation, open
     state_.store((state_.load(std::memory_order_relaxed) & ~open) + generation + open);
     wake(begun_);
-    work(0);
+    shares_.work(0, body, context);
     state_.fetch_and(~open);
     await(left_, [this] { return !inside(state_.load()); });
     taken_.store(false, std::memory_order_release);
@@ -73,23 +66,6 @@ class ThreadWorkers final : public Workers {
   // The state's bits: threads inside the region, whether more may enter, and its generation.
   static constexpr std::uint64_t open = std::uint64_t{1} << 16, generation = open << 1;
   static bool inside(std::uint64_t state) { return (state & (open - 1)) != 0; }
-
-  // The chunks that one thread begins with; on a line of its own, for it is written for each chunk.
-  struct alignas(64) Share {
-    std::atomic<index_t> next{0};
-    index_t end = 0;
-  };
-
-  void work(int worker) noexcept {
-    for (int i = 0; i < size_; ++i) {
-      Share& share = shares_[static_cast<std::size_t>((worker + i) % size_)];
-      for (;;) {
-        const index_t chunk = share.next.fetch_add(1, std::memory_order_relaxed);
-        if (chunk >= share.end) break;
-        body_(context_, chunk, worker);
-      }
-    }
-  }
 
   // Threads that have spun for long enough sleep here. std::atomic::wait would do, but libstdc++
   // keeps a table for it that is shared by the whole process.
@@ -131,7 +107,7 @@ class ThreadWorkers final : public Workers {
       // what changes the state meanwhile is another thread that enters, or the end of the region
       if (!state_.compare_exchange_strong(state, state + 1, std::memory_order_acquire)) continue;
       seen = state / generation;
-      work(worker);
+      shares_.work(worker, body_, context_);
       const std::uint64_t before = state_.fetch_sub(1);
       if (!inside(before - 1) && (before & open) == 0) wake(left_);
     }
@@ -144,12 +120,11 @@ class ThreadWorkers final : public Workers {
     threads_.clear();
   }
 
-  const int size_;
   const int spins_;
   std::vector<std::thread> threads_;
   Body body_ = nullptr;
   void* context_ = nullptr;
-  std::vector<Share> shares_;
+  Shares shares_;
   // on lines of their own: threads that wait on one do not slow down the others
   alignas(64) std::atomic<std::uint64_t> state_{0};
   alignas(64) std::atomic<bool> taken_{false};

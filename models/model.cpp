@@ -3,6 +3,7 @@
 #include "models/size_loss_task.hpp"
 #include "models/source/source.hpp"
 #include "models/source/write_model.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <cmath>
 
@@ -22,6 +23,10 @@ void check(const Options& options) {
   if (options.threads < 0 || options.threads > 1024) {
     throw Error(ErrorKind::usage, "threads: " + std::to_string(options.threads) +
                                       " is not in 1..1024 (0: as many as allowed)");
+  }
+  const Allocator& allocator = options.allocator;
+  if (static_cast<bool>(allocator.allocate) != static_cast<bool>(allocator.release)) {
+    throw Error(ErrorKind::usage, "allocator: has one of allocate and release, and not the other");
   }
 }
 
@@ -65,6 +70,12 @@ std::unique_ptr<Model::Impl> Model::Impl::of(models::Source source, const Option
        models::load_adapters(options.adapters, *impl->architecture, impl->metadata, impl->specs)) {
     models::add_adapter(std::move(adapter), impl->specs, impl->weights);
   }
+  impl->tell(LogLevel::info, [&] {
+    return impl->opened_from + ": " + impl->name + ", " + std::to_string(impl->weights.elements()) +
+           " parameters in " + std::to_string(impl->weights.bytes()) + " bytes; " +
+           std::string(kernels::isa_name(impl->isa.isa)) + ", " + impl->isa.why + "; " +
+           std::to_string(impl->workers->size()) + " threads";
+  });
   return impl;
 }
 
@@ -207,7 +218,8 @@ TrainResult Model::train(const SizeLossTask& task, const TrainOptions& options) 
     metadata.set("attn.size_words", models::to_json(size_words));
     std::string learned = sentence;
     std::vector<std::string> learned_words = size_words;
-    auto packs = std::make_shared<runtime::Packs>();  // those there are hold the old weights
+    // those there are hold the old weights
+    auto packs = std::make_shared<runtime::Packs>(impl.session_options.allocator);
     // from here on nothing throws: the model is the old one or the new one
     for (std::unique_ptr<Runner>& runner : impl.runners) runner.reset();
     impl.session_options.packs = std::move(packs);
@@ -236,6 +248,7 @@ void Model::save(const std::filesystem::path& path) const {
     }
     models::write_model(path, impl.metadata, tensors,
                         impl.tokenizer ? &impl.tokenizer->spec() : nullptr);
+    impl.tell(LogLevel::info, [&] { return runtime::path_text(path) + ": written"; });
   });
 }
 

@@ -17,6 +17,7 @@
 #include <array>
 #include <memory>
 #include <new>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -38,10 +39,8 @@ class ATTN_LOCAL Model::Impl {
     session_options.isa = isa.isa;
     session_options.profile = options.profile;
     session_options.precision = static_cast<runtime::Precision>(options.precision);
-    const int threads = options.threads == 0 ? kernels::default_threads() : options.threads;
-    workers = kernels::make_workers(threads);
-    session_options.workers = workers.get();
-    session_options.packs = std::make_shared<runtime::Packs>();
+    bring(options);
+    session_options.packs = std::make_shared<runtime::Packs>(session_options.allocator);
     weights.tell_mapped(*session_options.packs);
     metadata.set("attn.architecture", name);
     if (metadata.has("attn.vocab")) {
@@ -54,6 +53,23 @@ class ATTN_LOCAL Model::Impl {
   /// The model of a source. Throws Error(invalid) naming it for what it is not.
   static std::unique_ptr<Impl> of(models::Source source, const Options& options,
                                   kernels::IsaChoice choice);
+
+  /// Threads, memory, log and cancel token, the host's where it brings them.
+  void bring(const Options& options);
+
+  /// A line for the host; `line()` makes it, where somebody listens.
+  template <class Line>
+  void tell(LogLevel level, Line&& line) const {
+    if (log) log(level, std::string(line()));
+  }
+
+  /// session_options under another token, if there is one.
+  [[nodiscard]] runtime::SessionOptions sessions_under(
+      const std::optional<CancelToken>& cancel) const {
+    runtime::SessionOptions options = session_options;
+    if (cancel) options.cancel = cancel->flag();
+    return options;
+  }
 
   models::Runner& runner(bool batched) {
     std::unique_ptr<models::Runner>& which = runners[batched ? 1 : 0];
@@ -88,6 +104,7 @@ class ATTN_LOCAL Model::Impl {
   std::vector<models::WeightSpec> specs;
   models::Weights weights;
   kernels::IsaChoice isa;
+  Log log;
   std::unique_ptr<kernels::Workers> workers;
   runtime::SessionOptions session_options;
   std::array<std::unique_ptr<models::Runner>, 2> runners;

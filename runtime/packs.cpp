@@ -1,11 +1,7 @@
 #include "runtime/packs.hpp"
 
-#include "attn/error.hpp"
-
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <string>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -27,41 +23,37 @@ constexpr std::uintptr_t round_up(std::uintptr_t address, std::uintptr_t to) {
 
 class Packs::Slab {
  public:
-  explicit Slab(std::size_t bytes) {
+  Slab(std::size_t bytes, std::shared_ptr<const Allocator> allocator) {
     const std::size_t page = bytes < huge_page ? alignment : huge_page;
-    bytes_ = round_up(bytes, page);
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page, bytes_)));
-    if (!memory_) {
-      throw Error(ErrorKind::memory,
-                  "no memory for packed weights: " + std::to_string(bytes_) + " bytes");
+    const bool system = allocator == nullptr;  // an allocator knows itself what its pages are
+    memory_ = Memory(bytes, page, std::move(allocator), "packed weights");
+    if (system && page == huge_page) {
+      (void)madvise(memory_.data(), memory_.bytes(), MADV_HUGEPAGE);
     }
-    if (page == huge_page) (void)madvise(memory_.get(), bytes_, MADV_HUGEPAGE);
   }
 
   // Null if it is too full.
   std::byte* take(std::size_t bytes) {
-    if (bytes > bytes_ - used_) return nullptr;
-    std::byte* const at = memory_.get() + used_;
-    used_ += std::min(bytes_ - used_, round_up(bytes, alignment));
+    if (bytes > memory_.bytes() - used_) return nullptr;
+    std::byte* const at = memory_.data() + used_;
+    used_ += std::min(memory_.bytes() - used_, round_up(bytes, alignment));
     return at;
   }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const noexcept { std::free(p); }
-  };
-  std::unique_ptr<std::byte, Free> memory_;
-  std::size_t bytes_ = 0, used_ = 0;
+  Memory memory_;
+  std::size_t used_ = 0;
 };
 
-Packs::Packs() = default;
+Packs::Packs(std::shared_ptr<const Allocator> allocator) : allocator_(std::move(allocator)) {}
 Packs::~Packs() = default;
 
 std::byte* Packs::take(std::size_t bytes) {
   if (!slabs_.empty()) {
     if (std::byte* const at = slabs_.back().take(bytes)) return at;
   }
-  return slabs_.emplace_back(std::max(bytes, std::min(2 * bytes_, largest_slab))).take(bytes);
+  const std::size_t slab = std::max(bytes, std::min(2 * bytes_, largest_slab));
+  return slabs_.emplace_back(slab, allocator_).take(bytes);
 }
 
 // Whole pages that nothing but these weights stands in.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/workers.hpp"
+#include "runtime/memory.hpp"
 
 #include <cstddef>
 #include <map>
@@ -44,7 +45,8 @@ class Packs {
     std::once_flag filled_;
   };
 
-  Packs();
+  /// An allocator of null is the system.
+  explicit Packs(std::shared_ptr<const Allocator> allocator = nullptr);
   ~Packs();
   Packs(const Packs&) = delete;
   Packs& operator=(const Packs&) = delete;
@@ -66,6 +68,7 @@ class Packs {
 
   [[nodiscard]] std::byte* take(std::size_t bytes);
 
+  std::shared_ptr<const Allocator> allocator_;
   mutable std::mutex mutex_;
   std::vector<Slab> slabs_;
   std::map<const void*, std::size_t> mapped_;

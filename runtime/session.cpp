@@ -9,10 +9,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <new>
 
 namespace attn::runtime {
 namespace {
@@ -68,18 +66,8 @@ struct Session::Step {
   }
 };
 
-void Session::Free::operator()(std::byte* p) const noexcept { std::free(p); }
-
-Session::Memory Session::allocate(std::size_t bytes) {
-  const std::size_t whole = (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
-  if (whole < bytes)
-    throw Error(ErrorKind::memory, "a session's size does not fit an address space");
-  if (whole == 0) return nullptr;
-  Memory memory(static_cast<std::byte*>(std::aligned_alloc(memory_alignment, whole)));
-  if (!memory) {
-    throw Error(ErrorKind::memory, "no memory for a session: " + std::to_string(whole) + " bytes");
-  }
-  return memory;
+Memory Session::allocate(std::size_t bytes) const {
+  return {bytes, memory_alignment, options_.allocator, "a session"};
 }
 
 Session::Session(const Graph& graph, std::span<const ValueId> fetches,
@@ -91,7 +79,7 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
       data_(graph.values().size()),
       tensors_(graph.values().size()) {
   if (options_.workers == nullptr) options_.workers = &kernels::serial_workers();
-  if (!options_.packs) options_.packs = std::make_shared<Packs>();
+  if (!options_.packs) options_.packs = std::make_shared<Packs>(options_.allocator);
   if (options_.bounds.size() != graph.symbols().size()) {
     throw Error(ErrorKind::invalid, "session: " + std::to_string(graph.symbols().size()) +
                                         " symbols need as many bounds, not " +
@@ -106,6 +94,7 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
   take_nodes(fuse_projections(graph, needed_nodes(graph, fetches_), fetches_, options_.isa,
                               options_.precision, options_.written_elsewhere));
   find_dependences();
+  find_last_stop();
   bind_kernels();
   bind_memory(bindings);
   plan();
@@ -180,6 +169,21 @@ void Session::bind_kernels() {
   }
 }
 
+// Weights are written by a whole run or not at all.
+void Session::find_last_stop() {
+  const auto writes_weight = [&](const Step& step) {
+    const Node& node = step.planned.node;
+    for (std::size_t i = 0; i < node.inputs.size() && i < 32; ++i) {
+      if ((node.op->writes >> i & 1U) == 0) continue;
+      const ValueId storage = graph_->value(node.inputs[i]).storage;
+      if (graph_->value(storage).role == Role::weight) return true;
+    }
+    return false;
+  };
+  const auto first = std::find_if(steps_.begin(), steps_.end(), writes_weight);
+  last_stop_ = static_cast<std::size_t>(first - steps_.begin());
+}
+
 // A view depends on what it looks into as well: where it begins may.
 void Session::find_dependences() {
   depends_.resize(used_.size());
@@ -235,7 +239,7 @@ void Session::bind_memory(std::span<const Binding> bindings) {
     }
     if (value.role == Role::constant) {
       constants_.push_back(allocate(std::max<std::size_t>(bytes_at_bounds(id), 1)));
-      data_[v] = constants_.back().get();
+      data_[v] = constants_.back().data();
       write_constant(value, data_[v]);
     }
     if (value.role == Role::state) {
@@ -246,17 +250,9 @@ void Session::bind_memory(std::span<const Binding> bindings) {
   }
   memory_.states = state_bytes;
   check_limit(state_bytes);
-  if (state_bytes > 0) {
-    // zeros from the system: pages of a KV cache that are never written never cost memory
-    states_.reset(static_cast<std::byte*>(std::calloc(state_bytes + memory_alignment, 1)));
-    if (!states_) {
-      throw Error(ErrorKind::memory,
-                  "no memory for a session's states: " + std::to_string(state_bytes) + " bytes");
-    }
-    const auto misaligned = reinterpret_cast<std::uintptr_t>(states_.get()) % memory_alignment;
-    first_state_ = states_.get() + (memory_alignment - misaligned) % memory_alignment;
-  }
-  std::byte* next = first_state_;
+  // pages of a KV cache that are never written never cost memory
+  states_ = Memory::zeros(state_bytes, memory_alignment, options_.allocator, "a session's states");
+  std::byte* next = states_.data();
   for (const ValueId id : own_states) {
     data_[slot(id)] = next;
     const std::size_t bytes = std::max<std::size_t>(bytes_at_bounds(id), 1);
@@ -274,7 +270,7 @@ void Session::check_limit(std::size_t bytes) const {
 std::size_t Session::node_count() const noexcept { return steps_.size(); }
 
 void Session::reset_states() noexcept {
-  if (states_) std::memset(first_state_, 0, memory_.states);
+  if (memory_.states > 0) std::memset(states_.data(), 0, memory_.states);
 }
 
 // Lifetimes in steps: inputs live always (a session may run twice on them), a result from the step
@@ -329,12 +325,12 @@ void Session::plan() {
   arena_ = allocate(memory_.arena);
   for (std::size_t v = 0; v < used_.size(); ++v) {
     if (block_of[v] >= 0) {
-      data_[v] = arena_.get() + blocks[static_cast<std::size_t>(block_of[v])].offset;
+      data_[v] = arena_.data() + blocks[static_cast<std::size_t>(block_of[v])].offset;
     }
   }
   for (Step& step : steps_) {
     if (step.scratch_bytes > 0) {
-      step.scratch = arena_.get() + blocks[step.scratch_block].offset;
+      step.scratch = arena_.data() + blocks[step.scratch_block].offset;
     }
   }
 }
@@ -441,20 +437,26 @@ const TensorView& Session::tensor(ValueId id) const {
   return tensors_[slot(id)];
 }
 
+void Session::stop_if_cancelled() const {
+  if (options_.cancel && options_.cancel->load(std::memory_order_relaxed)) {
+    throw Error(ErrorKind::cancelled, "cancelled");
+  }
+}
+
 void Session::run() {
   if (!resolved_) {
     throw Error(ErrorKind::invalid, "session: run before a resize that succeeded");
   }
   kernels::Workers& workers = *options_.workers;
-  if (!options_.profile) {
-    for (const Step& step : steps_) {
-      if (step.kernel) step.kernel->run(workers);
-    }
-    return;
-  }
   using Clock = std::chrono::steady_clock;
-  for (Step& step : steps_) {
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    Step& step = steps_[s];
     if (!step.kernel) continue;
+    if (s <= last_stop_) stop_if_cancelled();
+    if (!options_.profile) {
+      step.kernel->run(workers);
+      continue;
+    }
     const auto start = Clock::now();
     step.kernel->run(workers);
     step.seconds += std::chrono::duration<double>(Clock::now() - start).count();

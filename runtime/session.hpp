@@ -3,9 +3,11 @@
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 #include "runtime/graph.hpp"
+#include "runtime/memory.hpp"
 #include "runtime/op.hpp"
 #include "runtime/packs.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -36,6 +38,10 @@ struct SessionOptions {
   std::vector<ValueId> written_elsewhere = {};
   /// Bytes that arena and states may take together; 0: no limit.
   std::size_t memory_limit = 0;
+  /// Of arena and states; null: the system.
+  std::shared_ptr<const Allocator> allocator = nullptr;
+  /// Where it becomes true, a run ends before its next node; null: never.
+  std::shared_ptr<const std::atomic<bool>> cancel = nullptr;
 };
 
 /// What a node cost, summed over all runs.
@@ -78,8 +84,9 @@ class Session {
   /// The tensor of an input (to be filled), a fetched value or a state, in the present shapes.
   [[nodiscard]] const TensorView& tensor(ValueId id) const;
 
-  /// Runs every node once. Throws what a kernel throws on data it cannot compute with, and
-  /// Error(invalid) where there are no shapes yet.
+  /// Runs every node once. Throws what a kernel throws on data it cannot compute with,
+  /// Error(invalid) where there are no shapes yet, and Error(cancelled) where options().cancel says
+  /// so and no node has begun to write weights: results and states are then anything.
   void run();
 
   /// Sets all states of this session to zero.
@@ -93,17 +100,15 @@ class Session {
 
  private:
   struct Step;
-  struct Free {
-    void operator()(std::byte* p) const noexcept;
-  };
-  using Memory = std::unique_ptr<std::byte, Free>;
 
-  [[nodiscard]] static Memory allocate(std::size_t bytes);
+  [[nodiscard]] Memory allocate(std::size_t bytes) const;
   void check_limit(std::size_t bytes) const;
   void find_dependences();
   void take_nodes(std::vector<PlannedNode> nodes);
   [[nodiscard]] bool bf16_grade() const;
   void bind_kernels();
+  void find_last_stop();
+  void stop_if_cancelled() const;
   void bind_memory(std::span<const Binding> bindings);
   void plan();
   void plan_scratch(std::vector<MemoryBlock>& blocks);
@@ -117,6 +122,7 @@ class Session {
   SessionOptions options_;
   std::vector<ValueId> fetches_;
   std::vector<Step> steps_;
+  std::size_t last_stop_ = 0;           ///< the steps before which a run may end
   std::vector<bool> used_;              ///< by value: does anything that runs read or write it?
   std::vector<std::byte*> data_;        ///< by value that is its own storage
   std::vector<TensorView> tensors_;     ///< by value, in the present shapes
@@ -124,7 +130,6 @@ class Session {
   std::vector<std::int64_t> symbols_;
   bool resolved_ = false;  ///< tensors_ and the kernels are those of symbols_
   Memory arena_, states_;
-  std::byte* first_state_ = nullptr;  ///< the aligned beginning of states_
   std::vector<Memory> constants_;
   MemoryReport memory_;
 };

@@ -6,6 +6,7 @@
 
 #include "attn/error.hpp"
 #include "attn/export.h"
+#include "attn/host.hpp"
 #include "attn/text.hpp"
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -76,6 +78,13 @@ struct Options {
   Precision precision = Precision::automatic;
   /// Added to the model's projections, all of them at once; the weights stay as they are.
   std::vector<Adapter> adapters = {};
+  /// The host's threads; `threads` then says into how many tasks a region of work is cut at most.
+  ParallelFor parallel_for = nullptr;
+  Allocator allocator = {};
+  Log log = nullptr;
+  /// Ends what is computed with this model: run, train, embed, attention, and generators and tuners
+  /// that have no token of their own. Opening and saving it are done to the end.
+  std::optional<CancelToken> cancel = {};
 };
 
 /// One op of the graph as it ran: shape of its inputs, implementation, calls and seconds.
@@ -181,7 +190,8 @@ class ATTN_API Model {
   /// Runs the model and gives its outputs in the architecture's order. Memory is planned for the
   /// largest shapes seen; repeated runs within them allocate nothing of size. Throws Error(usage)
   /// for an input that is missing, unknown, given twice or of another type, Error(invalid) for a
-  /// shape or id that does not fit or a dimension of 0, Error(memory) if there is too little.
+  /// shape or id that does not fit or a dimension of 0, Error(memory) if there is too little,
+  /// Error(cancelled).
   std::span<const Output> run(std::span<const Input> inputs);
   std::span<const Output> run(std::initializer_list<Input> inputs) {
     return run(std::span(inputs.begin(), inputs.size()));
@@ -217,13 +227,13 @@ class ATTN_API Model {
   /// Embeddings of texts given as tokens, by an encoder: pooled and normalised as the model says,
   /// or the L2-normalised mean where it does not. Nothing is padded; memory is bounded, however
   /// many there are. Throws Error(usage) for another kind of model, Error(invalid) for an empty or
-  /// too long text or an unknown id.
+  /// too long text or an unknown id, Error(cancelled).
   [[nodiscard]] Embeddings embed(std::span<const std::vector<std::int32_t>> texts,
                                  const OnProgress& progress = {});
 
   /// Where the tokens look, in the chosen layers (empty: all), of a language model or an encoder.
   /// Throws Error(usage) for another kind of model or an unknown layer, Error(invalid) for too many
-  /// tokens or an unknown id, Error(memory) if the maps would not fit.
+  /// tokens or an unknown id, Error(memory) if the maps would not fit, Error(cancelled).
   [[nodiscard]] AttentionMaps attention(std::span<const std::int32_t> tokens,
                                         std::span<const int> layers = {},
                                         const OnProgress& progress = {});
@@ -231,7 +241,8 @@ class ATTN_API Model {
   /// Trains the weights in place with Adam (its moments start anew). Throws Error(usage) for
   /// options out of range, Error(invalid) for an empty sentence, an unknown size word, or a
   /// sentence without size words or without others, Error(numerical) if the loss becomes NaN or
-  /// infinite. After an error, on_epoch's own included, the model is the one before the call.
+  /// infinite, Error(cancelled). After an error, on_epoch's own included, the model is the one
+  /// before the call.
   TrainResult train(const SizeLossTask& task, const TrainOptions& options = {});
 
   /// Writes a model.bin, atomically: the file is the old one or the new one, never a part. Throws

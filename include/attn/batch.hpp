@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct BatchOptions {
   /// Called for every answer as it ends, with its prompt's place; they end in any order.
   std::function<void(std::size_t, const Generation&)> on_answer = nullptr;
   OnProgress progress = nullptr;  ///< answers that have ended; called for every token of them all
+  /// Ends them all, in place of the model's.
+  std::optional<CancelToken> cancel = {};
 };
 
 /// The answers in the order of the prompts. As many sequences as `parallel` go on at once, and one

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct GeneratorOptions {
   /// Less memory for long contexts, and less to read for every token. q8_0 needs heads in whole
   /// blocks of 32.
   KvType kv_type = KvType::f32;
+  /// Ends what this generator does, in place of the model's.
+  std::optional<CancelToken> cancel = {};
 };
 
 /// A new token, and the text that it completes: empty while a character or a stop string is still
@@ -87,8 +90,8 @@ class ATTN_API Generator {
 
   /// Throws Error(usage) for a prompt longer than the context, an empty one where the model has no
   /// begin token, or options out of range, Error(invalid) for an unknown id, Error(numerical) for
-  /// logits that are not finite. After an error, on_token's own included, the generator goes on
-  /// from what it has read.
+  /// logits that are not finite, Error(cancelled). After an error, on_token's own included, the
+  /// generator goes on from what it has read.
   Generation generate(std::span<const std::int32_t> prompt, const GenerateOptions& options = {});
 
   /// The logits [vocab] after every position, in order; each span is valid during its call.

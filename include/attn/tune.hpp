@@ -181,8 +181,8 @@ class ATTN_API Tuner {
   std::map<std::string, std::string> resume(const std::filesystem::path& file);
 
   /// Ends a step() or evaluate() that is running, in any thread, with Error(cancelled), and every
-  /// later one at once; but a step whose weights are already being updated is done whole. From any
-  /// thread.
+  /// later one at once; but a step whose weights are already being updated is done whole. The
+  /// model's CancelToken does the same, until it is reset. From any thread.
   void cancel() noexcept;
 
  private:

@@ -109,7 +109,7 @@ class Batch {
     options.batch =
         std::max(options.slots, static_cast<int>(std::min<std::int64_t>(options_.batch, tokens)));
     options.kv_type = options_.kv_type;
-    options.session = model_.session_options;
+    options.session = model_.sessions_under(options_.cancel);
     options.session.memory_limit = models::free_memory();
     room_ = static_cast<std::size_t>(options.batch);
     for (int slot = options.slots; slot-- > 0;) free_.push_back(slot);

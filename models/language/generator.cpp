@@ -37,7 +37,14 @@ class ATTN_LOCAL Generator::Impl {
       : model_(model.self()),
         context_(models::checked_context(model_.text, options.context)),
         batch_(std::min(options.batch, context_)),
-        decoder_(model_.metadata, model_.specs, model_.weights, decoder_options(options.kv_type)) {}
+        decoder_(model_.metadata, model_.specs, model_.weights, decoder_options(options)) {
+    model_.tell(LogLevel::info, [&] {
+      const runtime::MemoryReport& memory = decoder_.memory();
+      return "generator: room for " + std::to_string(context_) + " tokens in a cache of " +
+             std::to_string(memory.states) + " bytes, and " + std::to_string(memory.arena) +
+             " bytes of work space";
+    });
+  }
 
   [[nodiscard]] int context() const { return context_; }
   [[nodiscard]] const models::Decoder& decoder() const { return decoder_; }
@@ -91,15 +98,15 @@ class ATTN_LOCAL Generator::Impl {
   }
 
  private:
-  models::DecoderOptions decoder_options(KvType kv_type) {
+  models::DecoderOptions decoder_options(const GeneratorOptions& given) {
     if (batch_ < 1) {
       throw Error(ErrorKind::usage, "batch: " + std::to_string(batch_) + " is below 1");
     }
     models::DecoderOptions options;
     options.context = context_;
     options.batch = batch_;
-    options.kv_type = kv_type;
-    options.session = model_.session_options;
+    options.kv_type = given.kv_type;
+    options.session = model_.sessions_under(given.cancel);
     options.session.memory_limit = models::free_memory();
     return options;
   }

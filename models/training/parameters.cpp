@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 
 namespace attn::models {
@@ -13,16 +12,18 @@ namespace attn::models {
 using runtime::DType;
 using runtime::Role;
 
-Numbers::Numbers(std::size_t bytes)
-    : data_(static_cast<std::byte*>(std::calloc(std::max<std::size_t>(bytes, 1), 1))),
-      bytes_(bytes) {
-  if (!data_) {
-    throw Error(ErrorKind::memory, "no memory for tuning: " + std::to_string(bytes) + " bytes");
-  }
-}
+namespace {
 
-void Numbers::clear() noexcept { std::memset(data_.get(), 0, bytes_); }
-void Numbers::Free::operator()(std::byte* p) const noexcept { std::free(p); }
+constexpr std::size_t alignment = 64;  // a cache line, and an AVX-512 register
+
+}  // namespace
+
+Numbers::Numbers(std::size_t bytes, std::shared_ptr<const runtime::Allocator> allocator)
+    : memory_(runtime::Memory::zeros(std::max<std::size_t>(bytes, 1), alignment,
+                                     std::move(allocator), "tuning")),
+      bytes_(bytes) {}
+
+void Numbers::clear() noexcept { std::memset(memory_.data(), 0, bytes_); }
 
 std::string gradient_state(const std::string& parameter) { return parameter + ".gradient"; }
 
@@ -49,8 +50,12 @@ bool all_finite(const Parameter& parameter) {
 }  // namespace
 
 Parameters::Parameters(std::span<const WeightSpec> model, std::optional<AdapterFile> adapter,
-                       double dropout, std::uint64_t seed, bool hold_gradients, DType number)
-    : number_(number), hold_(hold_gradients), adapter_(std::move(adapter)) {
+                       double dropout, std::uint64_t seed, bool hold_gradients, DType number,
+                       std::shared_ptr<const runtime::Allocator> allocator)
+    : number_(number),
+      hold_(hold_gradients),
+      allocator_(std::move(allocator)),
+      adapter_(std::move(adapter)) {
   for (const WeightSpec& spec : model) {
     WeightSpec own = spec;
     if (!adapter_ || number == DType::f64) {
@@ -65,8 +70,12 @@ Parameters::Parameters(std::span<const WeightSpec> model, std::optional<AdapterF
   add_factors(dropout, seed);
   if (number != DType::f64) return;
   for (const WeightSpec& spec : model) {
-    expanded_.emplace_back(spec.name, Numbers(elements_of(spec.shape) * sizeof(double)));
+    expanded_.emplace_back(spec.name, zeros(elements_of(spec.shape)));
   }
+}
+
+Numbers Parameters::zeros(std::size_t elements) const {
+  return {elements * runtime::dtype_size(number_), allocator_};
 }
 
 void Parameters::add(const WeightSpec& spec) {
@@ -74,11 +83,10 @@ void Parameters::add(const WeightSpec& spec) {
   parameter.name = spec.name;
   parameter.shape = spec.shape;
   parameter.elements = elements_of(spec.shape);
-  const std::size_t bytes = parameter.elements * runtime::dtype_size(number_);
-  parameter.value = Numbers(bytes);
-  parameter.m = Numbers(bytes);
-  parameter.v = Numbers(bytes);
-  if (hold_) parameter.gradient = Numbers(bytes);
+  parameter.value = zeros(parameter.elements);
+  parameter.m = zeros(parameter.elements);
+  parameter.v = zeros(parameter.elements);
+  if (hold_) parameter.gradient = zeros(parameter.elements);
 }
 
 void Parameters::add_factors(double dropout, std::uint64_t seed) {

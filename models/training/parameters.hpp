@@ -4,6 +4,7 @@
 #include "models/lora/adapter_files.hpp"
 #include "models/weights.hpp"
 #include "runtime/dtype.hpp"
+#include "runtime/memory.hpp"
 #include "runtime/session.hpp"
 
 #include <cstddef>
@@ -19,21 +20,18 @@
 
 namespace attn::models {
 
-/// Numbers that are zero at first and cost no memory before they are written.
+/// Numbers that are zero at first, and cost no memory of the system before they are written.
 class Numbers {
  public:
   Numbers() = default;
-  /// Throws Error(memory).
-  explicit Numbers(std::size_t bytes);
-  [[nodiscard]] std::byte* data() const noexcept { return data_.get(); }
+  /// An allocator of null is the system. Throws Error(memory).
+  Numbers(std::size_t bytes, std::shared_ptr<const runtime::Allocator> allocator);
+  [[nodiscard]] std::byte* data() const noexcept { return memory_.data(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   void clear() noexcept;
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const noexcept;
-  };
-  std::unique_ptr<std::byte, Free> data_;
+  runtime::Memory memory_;
   std::size_t bytes_ = 0;
 };
 
@@ -52,9 +50,11 @@ class Parameters {
  public:
   /// Names and sizes, with memory that nothing was written to yet. adapter: in the model's order of
   /// rows; none: every weight is trained. dropout: while training, by the seed. number: F32, or F64
-  /// for the truth, in which everything then is. Throws Error(memory).
+  /// for the truth, in which everything then is. allocator: null is the system. Throws
+  /// Error(memory).
   Parameters(std::span<const WeightSpec> model, std::optional<AdapterFile> adapter, double dropout,
-             std::uint64_t seed, bool hold_gradients, runtime::DType number);
+             std::uint64_t seed, bool hold_gradients, runtime::DType number,
+             std::shared_ptr<const runtime::Allocator> allocator);
 
   /// Values: those of the adapter, or copies of the model's weights.
   void fill(const Weights& weights);
@@ -86,9 +86,11 @@ class Parameters {
  private:
   void add(const WeightSpec& spec);
   void add_factors(double dropout, std::uint64_t seed);
+  [[nodiscard]] Numbers zeros(std::size_t elements) const;
 
   runtime::DType number_;
   bool hold_;
+  std::shared_ptr<const runtime::Allocator> allocator_;
   std::optional<AdapterFile> adapter_;  // as it began
   std::vector<WeightSpec> specs_;
   std::vector<Parameter> all_;  // of an adapter: A and B of its modules in turn

@@ -43,7 +43,9 @@ std::string text(Number number) {
 Trainer::Trainer(TrainedModel model, TuneOptions options, DType number)
     : model_(std::move(model)), options_(std::move(options)) {
   check_options();
-  if (!model_.session.packs) model_.session.packs = std::make_shared<Packs>();
+  if (!model_.session.packs) {
+    model_.session.packs = std::make_shared<Packs>(model_.session.allocator);
+  }
   const bool attends = options_.task == TuneTask::attention;
   goal_.task = options_.task;
   goal_.language = options_.task == TuneTask::language ||
@@ -61,8 +63,9 @@ Trainer::Trainer(TrainedModel model, TuneOptions options, DType number)
   // an update inside the way back has seen one batch, and no other gradient
   holds_ = options_.clip > 0 || options_.accumulate > 1 || (attends && options_.batch_size > 1);
   take_limits();
-  parameters_ = std::make_unique<Parameters>(model_.specs, first_adapter(), options_.lora.dropout,
-                                             options_.seed, holds_, number);
+  parameters_ =
+      std::make_unique<Parameters>(model_.specs, first_adapter(), options_.lora.dropout,
+                                   options_.seed, holds_, number, model_.session.allocator);
   build_training();
   if (holds_) build_update();
   plan_memory();
@@ -341,7 +344,8 @@ const std::string& Trainer::base_checksum() const {
 }
 
 void Trainer::stop_if_cancelled() const {
-  if (cancelled_) throw Error(ErrorKind::cancelled, "tuning was cancelled");
+  const bool model = model_.session.cancel && *model_.session.cancel;
+  if (cancelled_ || model) throw Error(ErrorKind::cancelled, "tuning was cancelled");
 }
 
 double Trainer::rate_of(std::int64_t step) const noexcept {

@@ -20,7 +20,13 @@ class ATTN_LOCAL Tuner::Impl {
       : model(&from),
         trainer(
             {from.architecture, &from.metadata, from.specs, &from.weights, from.session_options},
-            options) {}
+            options) {
+    model->tell(LogLevel::info, [&] {
+      return "tuner: " + std::to_string(trainer.parameters().elements()) +
+             " numbers are trained, in " + std::to_string(trainer.memory().total()) +
+             " bytes of memory";
+    });
+  }
 
   void save_full(const std::filesystem::path& path) const;
 
