@@ -1,37 +1,20 @@
 #include "kernels/isa.hpp"
 
 #include "attn/error.hpp"
+#include "kernels/cpu.hpp"
 
 #include <array>
-#include <cpuid.h>
 #include <cstdlib>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace attn::kernels {
 namespace {
 
 constexpr std::array<Isa, isa_count> levels{Isa::scalar, Isa::avx2, Isa::avx512, Isa::amx};
 
-// a feature that clang's __builtin_cpu_supports has no name for
-bool has_f16c() noexcept {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
-}
-
-// Some virtual machines advertise AMX with an empty palette, and Linux gives its registers only to
-// who asks (https://docs.kernel.org/arch/x86/xstate.html).
-bool amx_usable() noexcept {
-  constexpr unsigned bf16_bit = 1U << 22, tile_bit = 1U << 24, tile_leaf = 0x1d;
-  constexpr int request_permission = 0x1023, tile_data = 18;
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  if ((edx & bf16_bit) == 0 || (edx & tile_bit) == 0) return false;
-  if (__get_cpuid_count(tile_leaf, 0, &eax, &ebx, &ecx, &edx) == 0 || eax < 1) return false;
-  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+// Read once: they do not change while a process runs.
+const CpuFeatures& features() noexcept {
+  static const CpuFeatures found = cpu_features(ThisCpu());
+  return found;
 }
 
 }  // namespace
@@ -46,30 +29,20 @@ std::string_view isa_name(Isa isa) noexcept {
   return "?";
 }
 
-// GCC's __builtin_cpu_supports reads CPUID and XCR0, so a level the operating system does not save
-// registers for counts as absent.
 bool isa_supported(Isa isa) noexcept {
   switch (isa) {
     case Isa::scalar: return true;
-    case Isa::avx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c() &&
-             __builtin_cpu_supports("bmi2");
-    case Isa::avx512:
-      return isa_supported(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
-             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case Isa::avx2: return features().avx2;
+    case Isa::avx512: return features().avx512;
     case Isa::amx: {
-      static const bool usable = has_dot_products(Isa::avx512) && amx_usable();
+      static const bool usable = tiles_usable(ThisCpu());
       return usable;
     }
   }
   return false;
 }
 
-bool has_dot_products(Isa isa) noexcept {
-  return isa >= Isa::avx512 && __builtin_cpu_supports("avx512vnni") &&
-         __builtin_cpu_supports("avx512bf16");
-}
+bool has_dot_products(Isa isa) noexcept { return isa >= Isa::avx512 && features().dots; }
 
 std::span<const Isa> supported_isas() noexcept {
   // every level contains the ones below it

@@ -133,41 +133,54 @@ Model Model::create(std::string_view architecture,
 }
 
 std::vector<std::string> Model::architectures() {
-  std::vector<std::string> names;
-  for (const Architecture* each : models::architectures()) names.emplace_back(each->name);
-  return names;
+  return errors_of_ours([] {
+    std::vector<std::string> names;
+    for (const Architecture* each : models::architectures()) names.emplace_back(each->name);
+    return names;
+  });
 }
+
+namespace {
+
+// As PortInfo has them.
+Dims dims_of(const runtime::Shape& shape) {
+  Dims dims;
+  for (const runtime::Dim dim : shape.dims()) dims.push_back(dim.symbolic() ? -1 : dim.extent);
+  return dims;
+}
+
+}  // namespace
 
 const std::string& Model::architecture() const { return self().name; }
 
 const std::map<std::string, std::string>& Model::metadata() const { return self().metadata.all(); }
 
 std::vector<PortInfo> Model::inputs() const {
-  const Runner& runner = self().runner(false);
-  std::vector<PortInfo> ports;
-  for (const runtime::ValueId id : runner.inputs()) {
-    const runtime::Value& value = runner.graph().value(id);
-    PortInfo& port = ports.emplace_back();
-    port.name = value.name;
-    port.token_ids = value.dtype == runtime::DType::i32;
-    for (const runtime::Dim dim : value.shape.dims()) {
-      port.shape.push_back(dim.symbolic() ? -1 : dim.extent);
+  return errors_of_ours([&] {
+    const Runner& runner = self().runner(false);
+    std::vector<PortInfo> ports;
+    for (const runtime::ValueId id : runner.inputs()) {
+      const runtime::Value& value = runner.graph().value(id);
+      PortInfo& port = ports.emplace_back();
+      port.name = value.name;
+      port.token_ids = value.dtype == runtime::DType::i32;
+      port.shape = dims_of(value.shape);
     }
-  }
-  return ports;
+    return ports;
+  });
 }
 
 std::vector<PortInfo> Model::outputs() const {
-  const Runner& runner = self().runner(false);
-  std::vector<PortInfo> ports;
-  for (const runtime::Output& output : runner.graph().outputs()) {
-    PortInfo& port = ports.emplace_back();
-    port.name = output.name;
-    for (const runtime::Dim dim : runner.graph().value(output.value).shape.dims()) {
-      port.shape.push_back(dim.symbolic() ? -1 : dim.extent);
+  return errors_of_ours([&] {
+    const Runner& runner = self().runner(false);
+    std::vector<PortInfo> ports;
+    for (const runtime::Output& output : runner.graph().outputs()) {
+      PortInfo& port = ports.emplace_back();
+      port.name = output.name;
+      port.shape = dims_of(runner.graph().value(output.value).shape);
     }
-  }
-  return ports;
+    return ports;
+  });
 }
 
 std::span<const Output> Model::run(std::span<const Input> inputs) {
@@ -178,14 +191,16 @@ std::span<const Output> Model::run(std::span<const Input> inputs) {
 const std::vector<std::string>& Model::vocabulary() const { return self().vocabulary.words(); }
 
 std::vector<std::int32_t> Model::encode(std::string_view sentence) const {
-  if (self().vocabulary.words().empty()) {
-    throw Error(ErrorKind::usage, "a " + self().name + " model has no vocabulary");
-  }
-  return self().vocabulary.encode(sentence);
+  return errors_of_ours([&] {
+    if (self().vocabulary.words().empty()) {
+      throw Error(ErrorKind::usage, "a " + self().name + " model has no vocabulary");
+    }
+    return self().vocabulary.encode(sentence);
+  });
 }
 
 std::vector<std::string> Model::words(std::string_view sentence) {
-  return models::split_words(sentence);
+  return errors_of_ours([&] { return models::split_words(sentence); });
 }
 
 const std::string& Model::sentence() const { return self().sentence; }

@@ -118,6 +118,9 @@ class ATTN_LOCAL Model::Impl {
 
 namespace models {
 
+/// Error(memory) that is thrown without asking for memory.
+[[noreturn]] void throw_out_of_memory();
+
 /// Runs the body of a public function. What the library throws is attn::Error and nothing else:
 /// memory that the standard library could not get becomes one.
 template <class Body>
@@ -125,7 +128,7 @@ auto errors_of_ours(Body&& body) {
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorKind::memory, "not enough memory");
+    throw_out_of_memory();
   } catch (const std::length_error&) {
     throw Error(ErrorKind::memory, "not enough memory: more elements than can be counted");
   }

@@ -82,13 +82,15 @@ ModelInfo Model::info() const {
 }
 
 std::vector<OpProfile> Model::profile() const {
-  std::vector<OpProfile> rows;
-  for (const std::unique_ptr<Runner>& runner : self().runners) {
-    if (!runner) continue;
-    const std::vector<OpProfile> some = runner->profile();
-    rows.insert(rows.end(), some.begin(), some.end());
-  }
-  return rows;
+  return errors_of_ours([&] {
+    std::vector<OpProfile> rows;
+    for (const std::unique_ptr<Runner>& runner : self().runners) {
+      if (!runner) continue;
+      const std::vector<OpProfile> some = runner->profile();
+      rows.insert(rows.end(), some.begin(), some.end());
+    }
+    return rows;
+  });
 }
 
 }  // namespace attn

@@ -8,6 +8,9 @@
 #ifdef ATTN_ONEDNN
 
 #include <oneapi/dnnl/dnnl.hpp>
+
+#include <atomic>
+#include <new>
 #if DNNL_CPU_THREADING_RUNTIME == DNNL_RUNTIME_OMP
 #include <omp.h>
 #endif
@@ -85,14 +88,18 @@ void product(index_t m, index_t n, index_t k, const MatrixView<float>& a,
   stream.wait();
 }
 
-void tile(Isa isa, const MatmulArgs<float>& p, float* own) noexcept {
+// False for want of memory: the reference, which needs none, would give other bits.
+bool tile(Isa isa, const MatmulArgs<float>& p, float* own) noexcept {
   float* const sums = p.accumulate ? own : p.c;
   const index_t sums_row = p.accumulate ? p.n : p.stride_c;
   try {
     product(p.m, p.n, p.k, p.a, p.b, sums, sums_row);
-  } catch (...) {
-    // it refuses, or has no memory: the reference needs none
-    return scalar::matmul(serial_workers(), p);
+  } catch (const dnnl::error& refusal) {
+    if (refusal.status == dnnl_out_of_memory) return false;
+    scalar::matmul(serial_workers(), p);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
   }
   for (index_t i = 0; i < p.m; ++i) {
     float* const row = sums + i * sums_row;
@@ -106,12 +113,14 @@ void tile(Isa isa, const MatmulArgs<float>& p, float* own) noexcept {
       for (index_t j = 0; j < p.n; ++j) p.c[i * p.stride_c + j] += sums[i * sums_row + j];
     }
   }
+  return true;
 }
 
 void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
   if (p.m <= 0 || p.n <= 0 || p.batch <= 0) return;
   const index_t down = ceil_div(p.m, tile_rows), across = ceil_div(p.n, tile_columns);
   const auto own_bytes = tile_bytes({p.m, p.n, p.k});
+  std::atomic<bool> had_memory{true};
   parallel_for(workers, p.batch * down * across, [&](index_t chunk, int worker) {
     const index_t i = chunk / across % down * tile_rows, j = chunk % across * tile_columns;
     const index_t entry = chunk / across / down;
@@ -124,8 +133,9 @@ void run(Isa isa, Workers& workers, const MatmulArgs<float>& p) {
     part.c += entry * p.batch_stride_c + i * p.stride_c + j;
     if (p.bias != nullptr) part.bias += j;
     auto* const own = static_cast<char*>(p.scratch) + own_bytes * static_cast<std::size_t>(worker);
-    tile(isa, part, reinterpret_cast<float*>(own));
+    if (!tile(isa, part, reinterpret_cast<float*>(own))) had_memory.store(false);
   });
+  if (!had_memory) throw std::bad_alloc();
 }
 
 }  // namespace

@@ -230,6 +230,8 @@ Perplexity Generator::perplexity(std::span<const std::int32_t> tokens, const OnP
   return errors_of_ours([&] { return impl_->perplexity(tokens, progress); });
 }
 
-std::vector<OpProfile> Generator::profile() const { return impl_->decoder().profile(); }
+std::vector<OpProfile> Generator::profile() const {
+  return errors_of_ours([&] { return impl_->decoder().profile(); });
+}
 
 }  // namespace attn

@@ -1,10 +1,8 @@
 #include "models/source/source.hpp"
 
 #include "kernels/isa.hpp"
+#include "runtime/formats/mapped_file.hpp"
 #include "runtime/formats/text.hpp"
-
-#include <array>
-#include <fstream>
 
 namespace attn::models {
 
@@ -13,12 +11,9 @@ namespace {
 Source source_at(const std::filesystem::path& path, bool verify) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return source_of_folder(path, verify);
-  // four bytes say whether it is a GGUF file; a FIFO is not waited for, the readers refuse it
-  std::array<char, 4> head{};
-  if (std::filesystem::is_regular_file(path, error)) {
-    std::ifstream(path, std::ios::binary).read(head.data(), head.size());
-  }
-  if (runtime::Gguf::begins(std::as_bytes(std::span(head)))) {
+  // mapped and not read by a stream, which would not say why it cannot: a file that is taken for
+  // another kind is refused for the wrong reason
+  if (runtime::Gguf::begins(runtime::MappedFile::open(path).bytes())) {
     return source_of(runtime::Gguf::open(path));
   }
   return source_of(runtime::Safetensors::open(path), verify);

@@ -24,8 +24,7 @@ std::string read_text(const std::filesystem::path& path) {
 }
 
 std::string read_text_if(const std::filesystem::path& path) {
-  std::error_code error;
-  return std::filesystem::exists(path, error) ? read_text(path) : std::string();
+  return runtime::there_is(path) ? read_text(path) : std::string();
 }
 
 // config.json and its like: members by name, errors with the file's.

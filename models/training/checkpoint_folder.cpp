@@ -79,10 +79,12 @@ CheckpointFolder::CheckpointFolder(fs::path folder) : folder_(std::move(folder))
 std::vector<CheckpointFolder::Checkpoint> CheckpointFolder::checkpoints() const {
   std::vector<Checkpoint> all;
   for (const std::string& name : names_in(folder_)) {
-    std::error_code error;  // no file: not one of ours
-    if (const auto step = step_of(name); step && fs::is_regular_file(folder_ / name, error)) {
-      all.push_back({*step, folder_ / name});
-    }
+    const auto step = step_of(name);
+    if (!step) continue;
+    std::error_code error;
+    const bool file = fs::is_regular_file(folder_ / name, error);
+    if (error) fail(folder_ / name, "cannot be read: " + error.message());
+    if (file) all.push_back({*step, folder_ / name});  // else it is not one of ours
   }
   std::sort(all.begin(), all.end(),
             [](const Checkpoint& a, const Checkpoint& b) { return a.step > b.step; });

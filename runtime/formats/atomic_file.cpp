@@ -27,9 +27,12 @@ std::string temporary_name() {
 }  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& target) {
-  std::error_code no_such_file;
-  const std::filesystem::path real = std::filesystem::canonical(target, no_such_file);
-  target_ = no_such_file ? target : real;
+  target_ = target;
+  std::error_code error;
+  std::filesystem::path real = std::filesystem::canonical(target, error);
+  // a link that cannot be followed would be replaced itself
+  if (error && error != std::errc::no_such_file_or_directory) fail(error.value());
+  if (!error) target_ = std::move(real);
   if (!target_.has_filename()) fail(EISDIR);
 
   const std::filesystem::path parent = target_.parent_path();

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include "runtime/formats/json_values.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -9,8 +9,6 @@
 #include <string_view>
 
 namespace attn::runtime {
-
-using Json = nlohmann::json;
 
 /// How much a JSON text may ask of the reader: a hostile one costs many times its length in memory.
 struct JsonLimits {

@@ -39,6 +39,13 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
   return MappedFile({static_cast<const std::byte*>(address), size});
 }
 
+bool there_is(const std::filesystem::path& path) {
+  std::error_code error;
+  const bool there = std::filesystem::exists(path, error);
+  if (error) fail(path, error.value());
+  return there;
+}
+
 void advise_streamed(std::span<const std::byte> bytes) noexcept {
   if (bytes.empty()) return;
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));

@@ -35,6 +35,10 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+/// Is there anything at the path? Throws Error(io) where the system cannot tell: what is there and
+/// is taken to be missing would make another model.
+[[nodiscard]] bool there_is(const std::filesystem::path& path);
+
 /// These bytes of a mapped file are read from first to last, again and again: the system may hold
 /// them in huge pages, as some file systems can when they read the file anew. Changes no byte.
 void advise_streamed(std::span<const std::byte> bytes) noexcept;

@@ -72,22 +72,22 @@ std::uint64_t checksum_of(std::span<const TensorEntry* const> tensors) {
 /// The length prefix and the padded header.
 std::string header_bytes(const std::map<std::string, std::string>& metadata,
                          std::span<const TensorEntry* const> tensors, const std::string& name) {
-  nlohmann::ordered_json header;
+  OrderedJson header;
   header[metadata_key] = metadata;
   std::uint64_t offset = 0;
   for (const TensorEntry* tensor : tensors) {
     const std::uint64_t end = offset + tensor->data.size();
     // appended, not looked up: operator[] of an ordered object searches all before it
-    header.get_ref<nlohmann::ordered_json::object_t&>().emplace_back(
-        tensor->name, nlohmann::ordered_json{{"dtype", dtype_name(tensor->dtype)},
-                                             {"shape", tensor->shape},
-                                             {"data_offsets", {offset, end}}});
+    header.get_ref<OrderedJson::object_t&>().emplace_back(
+        tensor->name, OrderedJson{{"dtype", dtype_name(tensor->dtype)},
+                                  {"shape", tensor->shape},
+                                  {"data_offsets", {offset, end}}});
     offset = end;
   }
   std::string text;
   try {
     text = header.dump();
-  } catch (const nlohmann::json::type_error&) {
+  } catch (const OrderedJson::type_error&) {
     throw Error(ErrorKind::invalid, name + ": a tensor's name or the metadata is not valid UTF-8");
   }
   text.append((alignment - (prefix_size + text.size()) % alignment) % alignment, ' ');

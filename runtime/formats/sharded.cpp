@@ -20,8 +20,12 @@ void check_name(const std::filesystem::path& folder, const std::string& name,
   }
   std::error_code error;
   const auto resolved = std::filesystem::canonical(folder / path, error);
-  if (error) return;  // opening it will say what is wrong
-  if (resolved.parent_path() != std::filesystem::canonical(folder, error)) {
+  if (error == std::errc::no_such_file_or_directory) return;  // who opens it will say so
+  const auto home = error ? folder : std::filesystem::canonical(folder, error);
+  if (error) {
+    throw Error(ErrorKind::io, path_text(folder / path) + ": cannot be read: " + error.message());
+  }
+  if (resolved.parent_path() != home) {
     throw Error(ErrorKind::invalid,
                 where + ": the shard " + quote(name) + " is a link that leads out of this folder");
   }
@@ -32,8 +36,7 @@ void check_name(const std::filesystem::path& folder, const std::string& name,
 Sharded Sharded::open(const std::filesystem::path& folder) {
   Sharded sharded;
   const std::filesystem::path index = folder / "model.safetensors.index.json";
-  std::error_code error;
-  if (!std::filesystem::exists(index, error)) {
+  if (!there_is(index)) {
     sharded.files_.push_back(Safetensors::open(folder / "model.safetensors"));
     const auto tensors = sharded.files_.front().tensors();
     sharded.tensors_.assign(tensors.begin(), tensors.end());
@@ -53,7 +56,7 @@ Sharded Sharded::open(const std::filesystem::path& folder) {
     const std::string& name = json_string(value, where + ": weight_map: " + quote(tensor));
     if (!shards.contains(name)) {
       check_name(folder, name, where);
-      if (!std::filesystem::exists(folder / name, error)) {
+      if (!there_is(folder / name)) {
         throw Error(ErrorKind::invalid, where + ": the shard " + quote(name) + " is missing");
       }
       shards.emplace(name, sharded.files_.size());

@@ -48,6 +48,9 @@ UNCHANGING = (
     re.compile(r"attn::kernels::serial_workers\(\)::workers$"),
     # what the CPU and the system allow, found out once: it does not change while a process runs
     re.compile(r"attn::kernels::isa_supported\(attn::kernels::Isa\)::usable$"),
+    re.compile(r"attn::kernels::\(anonymous namespace\)::features\(\)::found$"),
+    # what is thrown where there is no memory to make it
+    re.compile(r"attn::models::\(anonymous namespace\)::out_of_memory$"),
     # const tables whose rows stand in other files, so that they are put together at the first use or
     # by the dynamic linker
     re.compile(r"attn::kernels::matmul_table\(\)::table$"),

@@ -1,16 +1,14 @@
 """attn-tune on disks that are full, fail or may not be written to: exit code 4, one line that names
 the file, and every file is what it was or what it was to become, whole."""
 
-import os
-import pathlib
 import shutil
 import subprocess
 import unittest
 
 from cli_support import TUNE
-from tune_model_support import LLAMA, SANITIZED, TuneModelTest, copy, digest, remove, tree
+from failing_calls import WithFailingCalls
+from tune_model_support import LLAMA, TuneModelTest, copy, digest, remove, tree
 
-HERE = pathlib.Path(__file__).parent
 METHODS = {"--lora": "out", "--full": "out.bin"}
 
 
@@ -34,25 +32,7 @@ class DiskTest(TuneModelTest):
         return folder
 
 
-@unittest.skipIf(shutil.which("cc") is None, "there is no cc")
-@unittest.skipIf(SANITIZED, "a sanitizer has to be loaded first")
-class FailingCalls(DiskTest):
-    def setUp(self):
-        super().setUp()
-        self.library = str(self.folder / "fail_calls.so")
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", self.library, str(HERE / "fail_calls.c"),
-                        "-ldl"], check=True)
-
-    def failing(self, command, call, path, at):
-        """(exit code, stderr) with the at-th such call failing, the code None if there are fewer."""
-        told = self.folder / "told"
-        told.unlink(missing_ok=True)
-        done = subprocess.run(
-            command, cwd=self.folder, capture_output=True, timeout=60,
-            env={**os.environ, "LD_PRELOAD": self.library, "FAIL_CALL": call, "FAIL_PATH": path,
-                 "FAIL_AT": str(at), "FAIL_TOLD": str(told)})
-        return done.returncode if told.is_symlink() else None, done.stderr.decode()
-
+class FailingCalls(WithFailingCalls, DiskTest):
     def check_every_failure(self, method):
         """Lets every call on results and checkpoints fail once."""
         out, folder = self.folder / METHODS[method], self.folder / (METHODS[method] + ".checkpoints")
@@ -71,7 +51,7 @@ class FailingCalls(DiskTest):
         for call in ("write", "fsync", "close", "renameat"):
             for at in range(1, 1000, 1 if call != "write" else 9):  # a tensor is a write
                 with self.subTest(method=method, call=call, at=at):
-                    code, err = self.failing(begun, call, str(self.folder / "out"), at)
+                    code, err, _ = self.failing(begun, call, str(self.folder / "out"), at)
                     found, checkpoints = tree(out), tree(folder)
                     self.assertEqual(found.keys(), new.keys())
                     for name, content in found.items():
@@ -111,7 +91,7 @@ class FailingCalls(DiskTest):
 
     def test_the_log(self):
         command = self.command("--lora", "--steps", 4, "--checkpoint-every", 1, "--log", "log.jsonl")
-        code, err = self.failing(command, "write", "log.jsonl", 3)
+        code, err, _ = self.failing(command, "write", "log.jsonl", 3)
         self.assertEqual((code, err.count("\n")), (4, 1), err)
         self.assertIn("log.jsonl", err)
         self.assertEqual(len(list((self.folder / "out.checkpoints").glob("step-*"))), 2)

@@ -1,6 +1,7 @@
 #include "tools/tune/log.hpp"
 
 #include "attn/error.hpp"
+#include "tools/common/data.hpp"
 #include "tools/draw/files.hpp"
 #include "tools/tune/tune_report.hpp"
 
@@ -8,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <sstream>
 
 namespace attn::tools {
@@ -39,8 +41,8 @@ void TuneLog::add(const TuneEvaluation& evaluation, TuneTask task, std::int64_t 
 void TuneLog::open(std::int64_t step, bool evaluated) {
   if (file_.is_open()) return;
   std::string kept;
-  std::ifstream old;
-  if (resume_) old.open(path_);
+  // whole or an error: what could not be read would be lost
+  std::istringstream old(resume_ && std::filesystem::exists(path_) ? read_file(path_) : "");
   for (std::string line; std::getline(old, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     // a line that was being written when the run was killed is none

@@ -3,7 +3,7 @@
 // The part of Jinja (https://jinja.palletsprojects.com/templates) that chat templates are written
 // in.
 
-#include <nlohmann/json.hpp>
+#include "runtime/formats/json_values.hpp"
 
 #include <memory>
 #include <optional>
@@ -16,7 +16,7 @@ namespace attn::models::jinja {
 
 /// What expressions give: JSON's values in the order they were made; `discarded` is Jinja's
 /// undefined.
-using Value = nlohmann::ordered_json;
+using Value = runtime::OrderedJson;
 
 enum class Expression {
   literal,      ///< value
@@ -115,7 +115,7 @@ constexpr std::size_t most_text = std::size_t{1} << 24U;
 [[nodiscard]] inline Value undefined() { return Value(Value::value_t::discarded); }
 
 struct Arguments {
-  std::vector<Value> plain;
+  Value::array_t plain;
   std::vector<std::pair<std::string, Value>> named;
   /// The i-th or the named one; undefined where absent.
   [[nodiscard]] Value get(std::size_t i, std::string_view key) const;

@@ -1,0 +1,69 @@
+"""The release's own programs on CPUs that this machine is not (qemu-user): on one without AVX they take
+the scalar level, say so, and give its bits; a level that the CPU lacks is refused, never executed."""
+
+import os
+import pathlib
+import shutil
+import sys
+import unittest
+
+from cli_support import RUN, TUNE, ToolTest
+
+CONVERT = os.environ["ATTN_CONVERT"]
+DATA = pathlib.Path(os.environ["ATTN_TEST_DATA"])
+QEMU = shutil.which("qemu-x86_64")
+# x86-64 as it began, one of 2008 with SSE4.2, and one with AVX but nothing of what AVX2 brought
+PLAIN = ("qemu64", "Nehalem", "SandyBridge")
+TEXT = ["--tokens", "5,9,7,11,13,15,17,19,21,23", "-n", "12", "--temp", "0", "--json"]
+
+
+class PlainCpu(ToolTest):
+    def on(self, cpu, *command, **options):
+        return self.call(QEMU, "-cpu", cpu, *map(str, command), **options)[0]
+
+    def scalar(self, *command):
+        return self.call(*map(str, command), env={"ATTN_ISA": "scalar"})[0]
+
+    def test_the_level_that_was_taken_is_told(self):
+        for cpu in PLAIN:
+            info = self.on(cpu, RUN, DATA / "tiny-llama", "--info", env={"ATTN_ISA": ""})
+            self.assertIn("scalar: the best level of this CPU", info)
+
+    def test_results_are_those_of_the_scalar_level(self):
+        for arguments in (
+            ["--json"],
+            [DATA / "tiny-llama", *TEXT],
+            [DATA / "tiny-qwen2", *TEXT],
+            [DATA / "tiny-bert", "--embed", "--tokens", "5,9,7,11,13,15,17,19,21,23"],
+        ):
+            wanted = self.text(self.scalar(RUN, *arguments))
+            for cpu in PLAIN:
+                got = self.text(self.on(cpu, RUN, *arguments, env={"ATTN_ISA": ""}))
+                self.assertEqual(got, wanted, (cpu, arguments))
+
+    @staticmethod
+    def text(output):
+        """Without how long it took."""
+        return [line for line in output.split("\n") if "second" not in line and "_per_s" not in line]
+
+    def test_converting_and_tuning(self):
+        for name, command in (
+            ("bin", [CONVERT, DATA / "tiny-llama", "--quantize", "q8_0", "--pack", "avx2"]),
+            ("tuned", [TUNE, "--task", "size-loss", "--epochs", "5"]),
+        ):
+            self.scalar(*command, "-o", f"wanted.{name}")
+            self.on("Nehalem", *command, "-o", f"got.{name}", env={"ATTN_ISA": ""})
+            self.assertEqual((self.folder / f"got.{name}").read_bytes(),
+                             (self.folder / f"wanted.{name}").read_bytes())
+
+    def test_a_level_that_the_cpu_lacks_is_refused(self):
+        for level in ("avx2", "avx512", "amx"):
+            _, err = self.call(QEMU, "-cpu", "Nehalem", RUN, code=2, env={"ATTN_ISA": level})
+            self.assertIn(f"this CPU has no {level}; its best level is scalar", err)
+
+
+if __name__ == "__main__":
+    if QEMU is None:
+        print("there is no qemu-x86_64")
+        sys.exit(77)
+    unittest.main()
