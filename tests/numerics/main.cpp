@@ -59,6 +59,13 @@ std::string shown(double x) {
   return text;
 }
 
+// A bar would end the cell.
+std::string cell(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) escaped += c == '|' ? "\\|" : std::string(1, c);
+  return escaped;
+}
+
 int run(const std::vector<Part>& chosen, bool all, int threads) {
   const auto workers = kernels::make_workers(threads);
   // a prime, so that the sample's mantissas differ from one binade to the next
@@ -73,8 +80,8 @@ int run(const std::vector<Part>& chosen, bool all, int threads) {
       ++figures;
       const bool kept = f.reached <= f.bound;  // not of a NaN
       if (!kept) ++broken;
-      fmt::print("| {} | {} | {}{} | {:g} | {} | {} |\n", f.what, f.level, shown(f.reached),
-                 kept ? "" : " **broken**", f.bound, f.unit, f.where);
+      fmt::print("| {} | {} | {}{} | {:g} | {} | {} |\n", cell(f.what), f.level, shown(f.reached),
+                 kept ? "" : " **broken**", f.bound, cell(f.unit), f.where);
       std::fflush(stdout);
     });
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;

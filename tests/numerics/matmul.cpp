@@ -124,7 +124,7 @@ Operands whole(const Shape& s) {
 }  // namespace
 
 void matmul_figures(const Effort& effort, const Report& report) {
-  std::vector<Shape> shapes{{1, 150, 300}, {3, 4, 5},     {13, 65, 40},
+  std::vector<Shape> shapes{{1, 150, 300}, {8, 16, 64},   {13, 65, 40},
                             {64, 64, 64},  {130, 40, 70}, {8, 40, 2100}};
   if (effort.turns > 1) shapes.insert(shapes.end(), {{64, 100, 4200}, {20, 40, 16384}});
   Shares bare, dressed, exact_whole;
@@ -165,7 +165,7 @@ void stored_figures(const Effort& effort, const Report& report) {
   Shares shares;
   for (const kernels::WeightType type : kernels::all_weight_types) {
     std::vector<index_t> depths{256, 512, 2560};
-    if (kernels::block_weights(type) == 1) depths.insert(depths.end(), {1, 31, 33, 100});
+    if (kernels::block_weights(type) == 1) depths.insert(depths.end(), {31, 33, 100});
     for (const index_t k : depths) {
       for (std::uint32_t turn = 0; turn < effort.turns; ++turn) {
         constexpr index_t n = 37, most = 50;

@@ -8,6 +8,7 @@
 namespace attn::numerics {
 namespace {
 
+using kernels::Unary;
 using test::Stretch;
 using test::UnaryBound;
 using test::Worst;
