@@ -33,7 +33,8 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     given = arguments()
     read = ray.data.read_json if given.input.endswith((".jsonl", ".json")) else ray.data.read_parquet
-    rows = read(given.input)
+    # Ray joins small files and does not cut large ones: blocks of a few batches keep every actor busy
+    rows = read(given.input).repartition(target_num_rows_per_block=4 * given.batch_size)
     how = {
         "column": given.column,
         "actors": given.actors,
@@ -43,7 +44,9 @@ def main() -> int:
     if given.task == "embed":
         result = attn.ray.embed(rows, given.model, **how)
     else:
-        result = attn.ray.generate(rows, given.model, max_tokens=given.max_tokens, **how)
+        # the likeliest words: the same ones if a block has to be done again
+        options = {"temperature": 0}
+        result = attn.ray.generate(rows, given.model, max_tokens=given.max_tokens, options=options, **how)
     result.write_parquet(given.output)
     return 0
 

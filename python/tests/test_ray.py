@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +19,8 @@ import pyarrow.parquet  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 PYTHON = pathlib.Path(__file__).resolve().parent.parent
-DATA = PYTHON.parent / "tests" / "data"
-ROWS = 480
-FILES = 24  # blocks of 20 rows: enough of them to be in the middle
+ROWS, FILES = 480, 4
+ROWS_OF_A_BLOCK = 20  # 24 blocks: enough of them to be in the middle
 
 # this file is not installed where the actors look for modules
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -30,23 +28,14 @@ ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A head that only leads, and two nodes with a CPU each."""
+    """A head that only leads, and two nodes, each with a CPU for an actor and one for reading and writing."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     for _ in range(2):
-        cluster.add_node(num_cpus=1)
+        cluster.add_node(num_cpus=2)
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
-
-
-def model_folder(folder: pathlib.Path, name: str) -> str:
-    """A tiny model together with its tokenizer."""
-    for source in (DATA / f"tiny-{name}", DATA / "tiny-text" / name):
-        for file in source.iterdir():
-            if file.is_file():
-                shutil.copy(file, folder)
-    return str(folder)
 
 
 @pytest.fixture
@@ -87,18 +76,17 @@ class Witness(attn.ray.Embedder):
         return super().__call__(batch)
 
 
-def test_every_row_comes_out_once_where_an_actor_is_killed(cluster, tmp_path, texts, corpus):
-    (tmp_path / "model").mkdir()
+def test_every_row_comes_out_once_where_an_actor_is_killed(cluster, tmp_path, tiny_bert, texts, corpus):
     (tmp_path / "witness").mkdir()
-    model = model_folder(tmp_path / "model", "bert")
+    model = str(tiny_bert)
     rows = attn.ray.map_texts(
-        ray.data.read_parquet(corpus),
+        ray.data.read_parquet(corpus).repartition(target_num_rows_per_block=ROWS_OF_A_BLOCK),
         Witness,
         model,
         column="text",
         output="embedding",
         actors=2,
-        batch_size=20,
+        batch_size=ROWS_OF_A_BLOCK,
         options={"folder": str(tmp_path / "witness")},
     )
     rows.write_parquet(str(tmp_path / "out"))
@@ -117,14 +105,12 @@ def test_every_row_comes_out_once_where_an_actor_is_killed(cluster, tmp_path, te
     np.testing.assert_allclose([by_id[i] for i in range(ROWS)], expected, atol=1e-5)
 
 
-def test_the_example_reads_jsonl_and_writes_parquet(cluster, tmp_path):
-    (tmp_path / "model").mkdir()
-    model = model_folder(tmp_path / "model", "llama")
+def test_the_example_reads_jsonl_and_writes_parquet(cluster, tmp_path, tiny_llama):
     prompts = ["the cat", "a model learns", "what is"]
     lines = tmp_path / "prompts.jsonl"
     lines.write_text("".join(f'{{"id": {i}, "prompt": "{prompt}"}}\n' for i, prompt in enumerate(prompts)))
     example = PYTHON / "examples" / "ray_dataset.py"
-    command = [sys.executable, example, "generate", model, lines, tmp_path / "out", "--column", "prompt"]
+    command = [sys.executable, example, "generate", tiny_llama, lines, tmp_path / "out", "--column", "prompt"]
     subprocess.run(
         [*command, "--max-tokens", "5"],
         check=True,
@@ -132,24 +118,23 @@ def test_the_example_reads_jsonl_and_writes_parquet(cluster, tmp_path):
         timeout=300,
     )
     table = pa.parquet.read_table(tmp_path / "out").sort_by("id")
-    alone = attn.Model.open(model, threads=1)
-    expected = ["".join(alone.generate(prompt, max_tokens=5)) for prompt in prompts]
+    alone = attn.Model.open(tiny_llama, threads=1)
+    expected = ["".join(alone.generate(prompt, max_tokens=5, temperature=0)) for prompt in prompts]
     assert table["prompt"].to_pylist() == prompts
     assert table["answer"].to_pylist() == expected
 
 
 def test_an_actor_takes_the_cpus_it_was_given(cluster):
-    @ray.remote(num_cpus=1)
+    @ray.remote(num_cpus=2)
     class Actor:
         def threads(self):
             return attn.ray.actor_threads()
 
-    assert ray.get(Actor.remote().threads.remote()) == 1
+    assert ray.get(Actor.remote().threads.remote()) == 2
 
 
-def test_wrong_columns_are_named(cluster, tmp_path):
-    (tmp_path / "model").mkdir()
-    model = model_folder(tmp_path / "model", "bert")
+def test_wrong_columns_are_named(cluster, tiny_bert):
+    model = str(tiny_bert)
     rows = ray.data.from_items([{"text": "a cat"}])
     with pytest.raises(Exception, match="no column 'body' in the dataset, which has"):
         attn.ray.embed(rows, model, column="body").take_all()
