@@ -39,6 +39,11 @@ inline vf exp2_of_negative(vf t) {
 #endif
 }
 
+/// Weights that are added in floats one after the other; then the sum goes on in float64. In one
+/// chain to a vocabulary's 49152 columns it would be off by 10 units in the last place, and with it
+/// every quotient.
+inline constexpr index_t longest_chain = 64;
+
 /// The sum of all lanes, in float64: where one weight is most of the sum, every float addition on
 /// the way could cost the quotient half an ulp.
 #if defined(ATTN_ISA_avx512)

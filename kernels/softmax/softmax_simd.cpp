@@ -89,13 +89,11 @@ vf row_largest(const Row<masked>& row, index_t seen) {
   return larger(larger(m0, m1), larger(m2, m3));
 }
 
-// e^(z − largest) into y, and its sum; the order of the sum depends on `seen` alone.
+// e^(z − largest) into y for the columns [c, end), and their sum.
 template <bool masked>
-double row_exponentials(const Row<masked>& row, index_t seen, float largest, float* y) {
-  const vf most(largest);
+double some_exponentials(const Row<masked>& row, index_t c, index_t end, vf most, float* y) {
   vf s0(0.0F), s1(0.0F), s2(0.0F), s3(0.0F);
-  index_t c = 0;
-  for (; c + 4 * lanes <= seen; c += 4 * lanes) {
+  for (; c + 4 * lanes <= end; c += 4 * lanes) {
     const vf e0 = exp2_of_negative(row.power_at(c, most));
     const vf e1 = exp2_of_negative(row.power_at(c + lanes, most));
     const vf e2 = exp2_of_negative(row.power_at(c + 2 * lanes, most));
@@ -109,17 +107,29 @@ double row_exponentials(const Row<masked>& row, index_t seen, float largest, flo
     s2 += e2;
     s3 += e3;
   }
-  for (; c + lanes <= seen; c += lanes) {
+  for (; c + lanes <= end; c += lanes) {
     const vf e = exp2_of_negative(row.power_at(c, most));
     e.store_unaligned(y + c);
     s0 += e;
   }
-  if (c < seen) {
-    const vf e = exp2_of_negative(row.power_part(c, seen - c, most));
-    store_partial(y + c, seen - c, e);
+  if (c < end) {
+    const vf e = exp2_of_negative(row.power_part(c, end - c, most));
+    store_partial(y + c, end - c, e);
     s1 += e;
   }
   return sum_of(s0 + s1, s2 + s3);
+}
+
+// e^(z − largest) into y, and its sum; the order of the sum depends on `seen` alone.
+template <bool masked>
+double row_exponentials(const Row<masked>& row, index_t seen, float largest, float* y) {
+  constexpr index_t in_floats = longest_chain * 4 * lanes;
+  double sum = 0;
+  for (index_t c = 0; c < seen; c += in_floats) {
+    const index_t end = seen - c < in_floats ? seen : c + in_floats;
+    sum += some_exponentials(row, c, end, vf(largest), y);
+  }
+  return sum;
 }
 
 void row_scaled(float* y, index_t seen, float by) {

@@ -110,34 +110,43 @@ inline void write_row(const Waiting& row, const float* buffer, index_t c) {
 /// depends on `count` alone.
 inline double stream_row(const float* x, index_t count, float scale, const Waiting& last,
                          float* buffer) {
+  constexpr index_t in_floats = longest_chain * 2 * lanes;
   Exponentials exponential(scale);
   const vf factor(last.factor);
-  vf s0(0.0F), s1(0.0F);
+  Waiting waiting = last;
   const index_t common = count < last.count ? count : last.count;
+  double sum = 0;
   index_t c = 0;
-  for (; c + 2 * lanes <= common; c += 2 * lanes) {
-    const vf e0 = exponential(vf::load_unaligned(x + c));
-    const vf e1 = exponential(vf::load_unaligned(x + c + lanes));
-    const vf y0 = vf::load_aligned(buffer + c) * factor;
-    const vf y1 = vf::load_aligned(buffer + c + lanes) * factor;
-    s0 += e0;
-    s1 += e1;
-    e0.store_aligned(buffer + c);
-    e1.store_aligned(buffer + c + lanes);
-    y0.store_unaligned(last.y + c);
-    y1.store_unaligned(last.y + c + lanes);
+  while (c < count) {
+    const index_t end = count - c < in_floats ? count : c + in_floats;
+    vf s0(0.0F), s1(0.0F);
+    for (; c + 2 * lanes <= (common < end ? common : end); c += 2 * lanes) {
+      const vf e0 = exponential(vf::load_unaligned(x + c));
+      const vf e1 = exponential(vf::load_unaligned(x + c + lanes));
+      const vf y0 = vf::load_aligned(buffer + c) * factor;
+      const vf y1 = vf::load_aligned(buffer + c + lanes) * factor;
+      s0 += e0;
+      s1 += e1;
+      e0.store_aligned(buffer + c);
+      e1.store_aligned(buffer + c + lanes);
+      y0.store_unaligned(last.y + c);
+      y1.store_unaligned(last.y + c + lanes);
+    }
+    if (c < end || end == count) {  // no more pairs
+      write_row(waiting, buffer, c);
+      waiting = {};
+    }
+    for (; c < end; c += lanes) {
+      const index_t rest = end - c;
+      const vf e = rest < lanes ? fill_from(exponential(load_partial(x + c, rest)), rest, 0.0F)
+                                : exponential(vf::load_unaligned(x + c));
+      e.store_aligned(buffer + c);
+      const vf even = s0 + e;  // every other vector, as above
+      s0 = s1;
+      s1 = even;
+    }
+    sum += sum_of(s0, s1);
   }
-  write_row(last, buffer, c);
-  for (; c < count; c += lanes) {
-    const index_t rest = count - c;
-    const vf e = rest < lanes ? fill_from(exponential(load_partial(x + c, rest)), rest, 0.0F)
-                              : exponential(vf::load_unaligned(x + c));
-    e.store_aligned(buffer + c);
-    const vf even = s0 + e;  // every other vector, as above
-    s0 = s1;
-    s1 = even;
-  }
-  const double sum = sum_of(s0, s1);
   return sound(exponential, sum) ? sum : __builtin_nan("");
 }
 

@@ -18,6 +18,7 @@ MAY_INCLUDE = {
     "bench": ("bench", "tools", "models", "runtime", "kernels"),
     # a room's tests see what the room sees, and what tests share
     "tests/kernels": ("tests/kernels", "tests/support", "kernels"),
+    "tests/numerics": ("tests/numerics", "tests/kernels", "tests/support", "kernels"),
     "tests/runtime": ("tests/runtime", "tests/support", "runtime", "kernels"),
     "tests/models": ("tests/models", "tests/support", "models", "runtime", "kernels"),
     "tests/tools": ("tests/tools", "tests/support", "tools", "models", "runtime", "kernels"),

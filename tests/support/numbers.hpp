@@ -27,19 +27,6 @@ std::vector<To> converted(const std::vector<From>& values) {
   return {values.begin(), values.end()};
 }
 
-/// Distance between a float and the exact value, in units in the last place of the exact value's
-/// nearest float; 0 for two NaNs or equal infinities.
-inline double ulp_error(float got, double exact) {
-  if (std::isnan(exact)) return std::isnan(got) ? 0 : std::numeric_limits<double>::infinity();
-  const auto nearest = static_cast<float>(exact);
-  if (std::isinf(nearest) || std::isinf(got)) {
-    return nearest == got ? 0 : std::numeric_limits<double>::infinity();
-  }
-  const double magnitude = std::fabs(static_cast<double>(nearest));
-  const int exponent = magnitude < std::numeric_limits<float>::min() ? -126 : std::ilogb(magnitude);
-  return std::fabs(static_cast<double>(got) - exact) / std::ldexp(1.0, exponent - 23);
-}
-
 /// Σ(got − exact)² / Σ exact²; infinity where there are not as many.
 template <class A, class B>
 double nmse(const std::vector<A>& got, const std::vector<B>& exact) {

@@ -1,9 +1,9 @@
 #include "kernels/elementwise/elementwise.hpp"
+#include "kernels/elementwise/every_float.hpp"
 #include "support/numbers.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -16,23 +16,6 @@ namespace {
 constexpr float inf = std::numeric_limits<float>::infinity();
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 
-// The bounds that elementwise.hpp and math_simd.hpp state, in units in the last place for |x| below
-// the magnitude.
-struct Case {
-  const char* name;
-  Unary function;
-  double ulps;
-  float magnitude;
-};
-constexpr Case cases[] = {{"exp", Unary::exp, 1, inf},
-                          {"tanh", Unary::tanh, 2, inf},
-                          {"sigmoid", Unary::sigmoid, 2, inf},
-                          {"relu", Unary::relu, 0, inf},
-                          {"gelu", Unary::gelu, 5, inf},
-                          {"gelu near 0", Unary::gelu, 3, 3},
-                          {"gelu_tanh", Unary::gelu_tanh, 2, inf},
-                          {"silu", Unary::silu, 2, inf}};
-
 template <class T>
 std::vector<T> applied(Isa isa, Workers& workers, Unary function, const std::vector<T>& x) {
   std::vector<T> y(x.size());
@@ -40,59 +23,33 @@ std::vector<T> applied(Isa isa, Workers& workers, Unary function, const std::vec
   return y;
 }
 
-// Every `stride`-th bit pattern of a float, twenty times as many where the functions bend (2⁻⁶ ≤
-// |x| < 16), then the neighbourhoods of where a version changes its course and of the ends of the
-// range.
-std::vector<float> inputs(std::uint64_t stride) {
-  std::vector<float> x;
-  const auto every = [&x](std::uint64_t first, std::uint64_t end, std::uint64_t step) {
-    for (std::uint64_t bits = first; bits < end; bits += step) {
-      x.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
-    }
-  };
-  every(0, std::uint64_t{1} << 32, stride);
-  for (const float sign : {1.0F, -1.0F}) {
-    every(std::bit_cast<std::uint32_t>(sign * 0x1p-6F), std::bit_cast<std::uint32_t>(sign * 16.0F),
-          stride / 20);
-  }
-  const float edges[] = {0,          inf,       std::numeric_limits<float>::min(),
-                         88.722839F, 87.33654F, 103.972F,
-                         0.6F,       9.01F,     40,
-                         12,         15,        10.5F,
-                         14.4F,      120,       16.63F};
-  for (const float edge : edges) {
-    const auto bits = std::bit_cast<std::uint32_t>(edge);
-    for (std::uint32_t i = 0; i < 200; ++i) {
-      const float value = std::bit_cast<float>(bits >= 100 ? bits - 100 + i : i);
-      x.push_back(value);
-      x.push_back(-value);
-    }
-  }
-  return x;
-}
-
 }  // namespace
 
-TEST_CASE("unary functions keep their bounds over all floats", "[elementwise][unary]") {
-  const auto x = inputs(9973);
-  for (const Case& c : cases) {
-    const auto exact = applied(Isa::scalar, serial_workers(), c.function, converted<double>(x));
-    for (const Isa isa : supported_isas()) {
-      const auto got = applied(isa, serial_workers(), c.function, x);
-      double worst = 0;
-      float at = 0;
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        if (std::fabs(x[i]) > c.magnitude) continue;
-        const double ulps = ulp_error(got[i], exact[i]);
-        if (ulps > worst) {
-          worst = ulps;
-          at = x[i];
-        }
-      }
-      INFO(isa_name(isa) << " " << c.name << ", worst at " << at);
-      CHECK(worst <= c.ulps);
+// Every float there is: test_numerics --all.
+TEST_CASE("unary functions keep their bounds over a sample of all floats", "[elementwise][unary]") {
+  for (const UnaryBound& bound : unary_bounds) {
+    const auto sample = stretches(bound.first, bound.last, 9973);
+    const auto worst = worst_errors(serial_workers(), sample, UnaryValues{bound.function});
+    for (std::size_t level = 0; level < worst.size(); ++level) {
+      INFO(isa_name(supported_isas()[level]) << " " << bound.name << " at " << worst[level].at);
+      CHECK(worst[level].error <= bound.ulps);
     }
   }
+}
+
+TEST_CASE("an error in units in the last place", "[elementwise][unary]") {
+  CHECK(ulp_error(1, 1) == 0);
+  CHECK(ulp_error(1 + 0x1p-23F, 1) == 1);
+  CHECK(ulp_error(1, 1 - 0x1p-25) == 0.25);    // 1 is the nearest float, and its unit counts
+  CHECK(ulp_error(1, 1 - 0x1p-24) == 1);       // a float below 1, where units are halved
+  CHECK(ulp_error(0x1p-149F, 0x1p-148) == 1);  // subnormal
+  CHECK(ulp_error(-0x1p-149F, 0x1p-149) == 2);
+  CHECK(ulp_error(inf, 1e39) == 0);
+  CHECK(ulp_error(3e38F, 1e39) == inf);
+  CHECK(ulp_error(-inf, 1e39) == inf);
+  CHECK(ulp_error(quiet_nan, std::nan("")) == 0);
+  CHECK(ulp_error(quiet_nan, 1) == inf);
+  CHECK(ulp_error(1, std::nan("")) == inf);
 }
 
 TEST_CASE("unary functions at zeros, infinities and NaN", "[elementwise][unary]") {
@@ -145,7 +102,7 @@ TEST_CASE("a unary function's bits depend on its argument alone", "[elementwise]
   // several chunks, and a tail of every length within a vector
   const auto x = random_values<float>(50021, 7, -8, 8);
   for (const Isa isa : supported_isas()) {
-    for (const Case& c : cases) {
+    for (const UnaryBound& c : unary_bounds) {
       const auto whole = applied(isa, serial_workers(), c.function, x);
       INFO(isa_name(isa) << " " << c.name);
       for (const int threads : {2, 3, 8}) {
