@@ -10,10 +10,10 @@
 
 namespace attn::fuzz {
 
-void run_chat_template(std::string_view input) {
+bool run_chat_template(std::string_view input) {
   const auto parts = parts_of(input, 2);
   const std::string content(parts.size() > 1 ? parts[1] : "hello");
-  accepts([&] {
+  return accepts([&] {
     const models::ChatTemplate chat(std::string(parts[0]), "input");
     const std::vector<ChatMessage> messages{
         {"system", "You help."}, {"user", content}, {"assistant", "a\nb"}, {"user", "more"}};

@@ -35,7 +35,7 @@ std::filesystem::path folder_of(const std::string& kind) {
 
 }  // namespace
 
-void run_config(std::string_view input) {
+bool run_config(std::string_view input) {
   const auto parts = parts_of(input, names.size());
   const bool encoder = parts[0].find("\"bert\"") != std::string_view::npos;
   const bool biases = parts[0].find("\"qwen2\"") != std::string_view::npos;
@@ -47,7 +47,7 @@ void run_config(std::string_view input) {
       std::filesystem::remove(folder / names[i]);
     }
   }
-  accepts([&] {
+  return accepts([&] {
     Model model = Model::open(folder, fuzz_options());
     use(model);
   });

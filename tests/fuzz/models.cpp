@@ -14,8 +14,8 @@ using test::small_model;
 
 namespace {
 
-void open_and_use(std::string_view input, bool verify) {
-  accepts([&] {
+bool open_and_use(std::string_view input, bool verify) {
+  return accepts([&] {
     Options options = fuzz_options();
     options.verify = verify;
     Model model = Model::from_memory(test::bytes_of(input), "input", options);
@@ -25,9 +25,8 @@ void open_and_use(std::string_view input, bool verify) {
 
 }  // namespace
 
-void run_gguf(std::string_view input) {
-  if (!runtime::Gguf::begins(test::bytes_of(input))) return;
-  open_and_use(input, false);
+bool run_gguf(std::string_view input) {
+  return runtime::Gguf::begins(test::bytes_of(input)) && open_and_use(input, false);
 }
 
 std::vector<std::string> gguf_seeds() {
@@ -41,10 +40,13 @@ std::vector<std::string> gguf_seeds() {
   return seeds;
 }
 
-void run_model_bin(std::string_view input) {
-  if (runtime::Gguf::begins(test::bytes_of(input))) return;
-  open_and_use(input, true);
-  open_and_use(input, false);  // a checksum that does not fit would hide all that stands behind it
+bool run_model_bin(std::string_view input) {
+  if (runtime::Gguf::begins(test::bytes_of(input))) return false;
+  const bool verified = open_and_use(input, true);
+  // a checksum that does not fit would hide all that stands behind it
+  const bool opened = open_and_use(input, false);
+  expect(opened || !verified, "what is verified is opened");
+  return verified;
 }
 
 std::vector<std::string> model_bin_seeds() {

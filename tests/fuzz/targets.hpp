@@ -16,8 +16,9 @@ namespace attn::fuzz {
 /// Something that reads what strangers write.
 struct Target {
   std::string_view name;
-  /// Reads one input. Ends the process, saying why, if what has to hold does not.
-  void (*run)(std::string_view input);
+  /// Reads one input; true if it was taken for good. Ends the process, saying why, if what has to
+  /// hold does not.
+  bool (*run)(std::string_view input);
   /// Good inputs, made anew: what a corpus begins with.
   std::vector<std::string> (*seeds)();
   std::size_t longest;          ///< bytes of an input that are worth trying
@@ -57,18 +58,18 @@ bool accepts(Body&& body) {
 [[nodiscard]] std::string joined(const std::vector<std::string>& parts);
 
 // One file of tests/fuzz/ each, or two.
-void run_safetensors(std::string_view input);
-void run_json(std::string_view input);
-void run_gguf(std::string_view input);
-void run_model_bin(std::string_view input);
-void run_config(std::string_view input);
-void run_tokenizer_json(std::string_view input);
-void run_byte_pairs(std::string_view input);
-void run_wordpiece(std::string_view input);
-void run_chat_template(std::string_view input);
-void run_checkpoint(std::string_view input);
-void run_adapter(std::string_view input);
-void run_data_lines(std::string_view input);
+bool run_safetensors(std::string_view input);
+bool run_json(std::string_view input);
+bool run_gguf(std::string_view input);
+bool run_model_bin(std::string_view input);
+bool run_config(std::string_view input);
+bool run_tokenizer_json(std::string_view input);
+bool run_byte_pairs(std::string_view input);
+bool run_wordpiece(std::string_view input);
+bool run_chat_template(std::string_view input);
+bool run_checkpoint(std::string_view input);
+bool run_adapter(std::string_view input);
+bool run_data_lines(std::string_view input);
 
 std::vector<std::string> safetensors_seeds();
 std::vector<std::string> json_seeds();

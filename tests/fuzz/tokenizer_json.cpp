@@ -38,9 +38,9 @@ void use(const TokenizerSpec& spec) {
 
 }  // namespace
 
-void run_tokenizer_json(std::string_view input) {
+bool run_tokenizer_json(std::string_view input) {
   const auto parts = parts_of(input, 4);
-  accepts([&] {
+  const bool foreign = accepts([&] {
     models::HuggingFaceTexts texts;
     texts.name = "input";
     texts.tokenizer = parts[0];
@@ -49,7 +49,7 @@ void run_tokenizer_json(std::string_view input) {
     if (parts.size() > 3) texts.chat_template = parts[3];
     use(models::tokenizer_from_huggingface(texts));
   });
-  accepts([&] { use(models::tokenizer_spec_from_json(parts[0], "input")); });
+  return accepts([&] { use(models::tokenizer_spec_from_json(parts[0], "input")); }) || foreign;
 }
 
 std::vector<std::string> tokenizer_json_seeds() {

@@ -52,7 +52,7 @@ std::string with_checksum(std::string_view input) {
 
 }  // namespace
 
-void run_checkpoint(std::string_view input) {
+bool run_checkpoint(std::string_view input) {
   static Tuner tuner(base_model(false), tuning());
   const auto resume = [&](std::string_view content) {
     const auto file = scratch_file("checkpoint.safetensors", content);
@@ -60,13 +60,14 @@ void run_checkpoint(std::string_view input) {
     std::map<std::string, std::string> notes;
     if (!accepts([&] { notes = tuner.resume(file); })) {
       expect(tuner.steps() == before, "an error leaves the tuner as it was");
-      return;
+      return false;
     }
     models::RunRecord record("data", "held out", 0);
-    accepts([&] { record.take(notes, tuner.steps(), "input"); });
+    return accepts([&] { record.take(notes, tuner.steps(), "input"); });
   };
-  resume(input);
-  if (const std::string repaired = with_checksum(input); repaired != input) resume(repaired);
+  const bool taken = resume(input);
+  if (const std::string repaired = with_checksum(input); repaired != input) (void)resume(repaired);
+  return taken;
 }
 
 std::vector<std::string> checkpoint_seeds() {
@@ -85,9 +86,9 @@ std::vector<std::string> checkpoint_seeds() {
   return seeds;
 }
 
-void run_adapter(std::string_view input) {
+bool run_adapter(std::string_view input) {
   const auto parts = parts_of(input, 2);
-  if (parts.size() < 2) return;
+  if (parts.size() < 2) return false;
   scratch_file(models::adapter_config_name, parts[0]);
   scratch_file(models::adapter_weights_name, parts[1]);
   accepts([&] {
@@ -98,7 +99,7 @@ void run_adapter(std::string_view input) {
     expect(models::read_adapter(scratch() / "again") == adapter,
            "an adapter survives a round trip");
   });
-  accepts([&] {
+  return accepts([&] {
     static const std::string file = test::model_bin(test::small_model("llama"));
     Options options = fuzz_options();
     options.adapters.push_back({scratch().path(), 1});
@@ -114,15 +115,15 @@ std::vector<std::string> adapter_seeds() {
                   test::read_file(scratch() / "seed" / models::adapter_weights_name)})};
 }
 
-void run_data_lines(std::string_view input) {
-  if (input.empty()) return;
+bool run_data_lines(std::string_view input) {
+  if (input.empty()) return false;
   constexpr unsigned tasks = 3;
   const auto choice = static_cast<unsigned char>(input.front());
   const bool lines = choice / tasks % 2 == 0;
   const auto file = scratch_file(lines ? "data.jsonl" : "data.txt", input.substr(1));
   const DataOptions options{.context = 8};
   const std::array<std::string, 1> look_at{"the"};
-  accepts([&] {
+  return accepts([&] {
     const Model& model = base_model(choice % tasks == 2);
     std::vector<TuneExample> examples;
     switch (choice % tasks) {
