@@ -263,9 +263,9 @@ std::string config_text(const AdapterFile& adapter) {
               {"use_dora", false},
               {"use_rslora", adapter.use_rslora}};
   // PEFT declares a whole number
-  const auto whole = static_cast<std::int64_t>(adapter.alpha);
-  if (static_cast<double>(whole) == adapter.alpha) {
-    config["lora_alpha"] = whole;
+  constexpr auto largest = static_cast<double>(runtime::largest_json_integer);
+  if (std::fabs(adapter.alpha) <= largest && std::trunc(adapter.alpha) == adapter.alpha) {
+    config["lora_alpha"] = static_cast<std::int64_t>(adapter.alpha);
   } else {
     config["lora_alpha"] = adapter.alpha;
   }

@@ -9,6 +9,7 @@
 #include "runtime/formats/text.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 namespace attn::models {
@@ -228,8 +229,11 @@ std::vector<std::int32_t> end_tokens(const std::filesystem::path& folder) {
     const Json* const ends = config.find("eos_token_id");
     if (ends == nullptr) continue;
     for (const Json& end : ends->is_array() ? *ends : Json::array({*ends})) {
-      const auto id =
-          static_cast<std::int32_t>(runtime::json_size(end, config.path() + ": eos_token_id"));
+      const std::int64_t number = runtime::json_size(end, config.path() + ": eos_token_id");
+      if (number > std::numeric_limits<std::int32_t>::max()) {
+        config.fail("eos_token_id: " + std::to_string(number) + " is no token");
+      }
+      const auto id = static_cast<std::int32_t>(number);
       if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
     }
   }

@@ -81,15 +81,21 @@ class Loader {
   }
   [[nodiscard]] std::int32_t id(const Json& value, const std::string& what) const {
     const std::int64_t number = runtime::json_size(value, where_ + ": " + what);
-    constexpr std::int64_t most = 1 << 26;  // no vocabulary is larger; each id costs memory
+    constexpr std::int64_t most = 1 << 26;  // no vocabulary is larger
     if (number > most) {
       fail(what + ": id " + std::to_string(number) + " is above " + std::to_string(most));
     }
     return static_cast<std::int32_t>(number);
   }
 
-  void place(std::int32_t id, const std::string& piece) {
+  // An id far beyond the tokens there are would only cost memory; some vocabularies have gaps.
+  void place(std::int32_t id, const std::string& piece, std::size_t tokens) {
     const auto at = static_cast<std::size_t>(id);
+    constexpr std::size_t gaps = 1 << 16;
+    if (at >= 2 * tokens + gaps) {
+      fail("id " + std::to_string(id) + " in a vocabulary of " + std::to_string(tokens) +
+           " tokens");
+    }
     if (at >= spec_.pieces.size()) spec_.pieces.resize(at + 1);
     std::string& there = spec_.pieces[at];
     if (!there.empty() && there != piece) {
@@ -106,11 +112,14 @@ class Loader {
     } else {
       const Json& vocabulary = json_member(model, "vocab", where_ + ": model");
       if (!vocabulary.is_object()) fail("model: vocab: is no object");
-      for (const auto& [piece, value] : vocabulary.items()) place(id(value, "vocab"), piece);
+      for (const auto& [piece, value] : vocabulary.items()) {
+        place(id(value, "vocab"), piece, vocabulary.size());
+      }
     }
     if (added != nullptr && added->is_array()) {
       for (const Json& token : *added) {
-        place(id(json_member(token, "id", where_), "added_tokens"), text(token, "content"));
+        place(id(json_member(token, "id", where_), "added_tokens"), text(token, "content"),
+              spec_.pieces.size() + added->size());
       }
     }
     for (std::size_t i = 0; i < spec_.pieces.size(); ++i) {
@@ -260,7 +269,8 @@ class Loader {
       add("whitespace_split");
     } else if (type == "Punctuation") {
       if (text_or(p, "behavior", "Isolated") != "Isolated") {
-        fail("pre_tokenizer: Punctuation: behavior " + text(p, "behavior") + " is not known here");
+        fail("pre_tokenizer: Punctuation: behavior " + quote(text(p, "behavior")) +
+             " is not known here");
       }
       add("punctuation");
     } else if (type == "Metaspace") {
@@ -363,8 +373,8 @@ class Loader {
     if (chat->is_string()) spec_.chat_template = chat->get<std::string>();
     if (!chat->is_array()) return;
     for (const Json& named : *chat) {
-      if (named.is_object() && named.value("name", "") == "default") {
-        spec_.chat_template = named.value("template", "");
+      if (token_text(named, "name") == "default") {
+        spec_.chat_template = token_text(named, "template");
       }
     }
   }

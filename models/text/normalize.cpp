@@ -1,5 +1,6 @@
 #include "models/text/normalize.hpp"
 
+#include "attn/error.hpp"
 #include "models/text/unicode.hpp"
 
 #include <algorithm>
@@ -37,7 +38,9 @@ bool chinese(std::uint32_t c) {
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-std::string replaced(std::string_view text, const std::string& from, const std::string& by) {
+// `bytes`: of the text that all steps began with.
+std::string replaced(std::string_view text, const std::string& from, const std::string& by,
+                     std::size_t bytes) {
   std::string to;
   if (from.empty()) return std::string(text);
   for (std::size_t at = 0;;) {
@@ -45,6 +48,7 @@ std::string replaced(std::string_view text, const std::string& from, const std::
     to.append(text.substr(at, found - at));
     if (found == std::string_view::npos) return to;
     to += by;
+    check_growth(to.size(), bytes);
     at = found + from.size();
   }
 }
@@ -68,7 +72,7 @@ constexpr std::array<std::string_view, 11> kinds{
     "nfc",   "nfd",     "nfkc",    "nfkd",       "lowercase",   "strip_accents",
     "strip", "replace", "prepend", "bert_clean", "bert_chinese"};
 
-std::string step(std::string_view text, const TokenizerStep& s) {
+std::string step(std::string_view text, const TokenizerStep& s, std::size_t bytes) {
   if (s.kind == "nfc") return normalized(text, NormalForm::nfc);
   if (s.kind == "nfd") return normalized(text, NormalForm::nfd);
   if (s.kind == "nfkc") return normalized(text, NormalForm::nfkc);
@@ -92,11 +96,18 @@ std::string step(std::string_view text, const TokenizerStep& s) {
     });
   }
   if (s.kind == "strip") return stripped(text, s.flag, s.other);
-  if (s.kind == "replace") return replaced(text, s.a, s.b);
+  if (s.kind == "replace") return replaced(text, s.a, s.b, bytes);
   return text.empty() ? "" : s.a + std::string(text);  // prepend
 }
 
 }  // namespace
+
+void check_growth(std::size_t now, std::size_t bytes) {
+  if (now <= most_after_steps(bytes)) return;
+  throw Error(ErrorKind::invalid, "text: the tokenizer's steps make more than " +
+                                      std::to_string(most_after_steps(bytes)) + " bytes of " +
+                                      std::to_string(bytes));
+}
 
 bool known_normalizer(std::string_view kind) noexcept {
   return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
@@ -104,7 +115,10 @@ bool known_normalizer(std::string_view kind) noexcept {
 
 std::string normalize(std::string_view text, std::span<const TokenizerStep> steps) {
   std::string now(text);
-  for (const TokenizerStep& s : steps) now = step(now, s);
+  for (const TokenizerStep& s : steps) {
+    now = step(now, s, text.size());
+    check_growth(now.size(), text.size());
+  }
   return now;
 }
 

@@ -1,5 +1,6 @@
 #include "models/text/pre_tokenize.hpp"
 
+#include "models/text/normalize.hpp"
 #include "models/text/unicode.hpp"
 
 #include <algorithm>
@@ -147,11 +148,14 @@ void cut_words(const std::string& text, Pieces& to, Alone alone) {
   }
 }
 
-void metaspace(const std::string& text, const TokenizerStep& s, bool first, Pieces& to) {
+// `bytes`: of the text that all steps began with.
+void metaspace(const std::string& text, const TokenizerStep& s, bool first, std::size_t bytes,
+               Pieces& to) {
   std::string marked;
   for (const char c : text) {
     if (c == ' ') {
       marked += s.a;
+      check_growth(marked.size(), bytes);
     } else {
       marked += c;
     }
@@ -170,13 +174,14 @@ constexpr std::array<std::string_view, 10> kinds{
     "gpt2",       "llama3",           "qwen2",       "digits",   "prefix_space", "bert",
     "whitespace", "whitespace_split", "punctuation", "metaspace"};
 
-void step(const std::string& text, const TokenizerStep& s, bool first, Pieces& to) {
+void step(const std::string& text, const TokenizerStep& s, bool first, std::size_t bytes,
+          Pieces& to) {
   if (text.empty()) return;
   if (s.kind == "gpt2") return cut(text, to, gpt2);
   if (s.kind == "llama3") return cut(text, to, [](const Walk& walk) { return llama3(walk, 3); });
   if (s.kind == "qwen2") return cut(text, to, [](const Walk& walk) { return llama3(walk, 1); });
   if (s.kind == "prefix_space") return to.push_back(text.front() == ' ' ? text : ' ' + text);
-  if (s.kind == "metaspace") return metaspace(text, s, first, to);
+  if (s.kind == "metaspace") return metaspace(text, s, first, bytes, to);
   if (s.kind == "bert") return cut_words(text, to, bert_punctuation);
   if (s.kind == "whitespace_split") {
     return cut_words(text, to, [](std::uint32_t) { return false; });
@@ -219,7 +224,13 @@ std::vector<std::string> pre_tokenize(std::string_view text, std::span<const Tok
   Pieces pieces{std::string(text)};
   for (const TokenizerStep& s : steps) {
     Pieces next;
-    for (std::size_t i = 0; i < pieces.size(); ++i) step(pieces[i], s, first && i == 0, next);
+    std::size_t made = 0;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const std::size_t before = next.size();
+      step(pieces[i], s, first && i == 0, text.size(), next);
+      for (std::size_t n = before; n < next.size(); ++n) made += next[n].size();
+      check_growth(made, text.size());
+    }
     pieces = std::move(next);
   }
   return pieces;

@@ -36,16 +36,20 @@ std::string piece_bytes(std::string_view piece) {
   return bytes;
 }
 
-std::vector<std::int32_t> byte_tokens(const TokenizerSpec& spec) {
+int fallback_byte(std::string_view piece) noexcept {
   constexpr std::size_t length = 6;  // <0xXX>
+  if (piece.size() != length || !piece.starts_with("<0x") || piece.back() != '>') return -1;
+  int byte = 0;
+  const char* const end = piece.data() + 5;
+  const auto [stop, error] = std::from_chars(piece.data() + 3, end, byte, 16);
+  return error == std::errc{} && stop == end && byte >= 0 ? byte : -1;
+}
+
+std::vector<std::int32_t> byte_tokens(const TokenizerSpec& spec) {
   std::vector<std::int32_t> tokens(256, -1);
   for (std::size_t i = 0; i < spec.pieces.size(); ++i) {
-    const std::string& piece = spec.pieces[i];
-    if (piece.size() != length || piece.compare(0, 3, "<0x") != 0 || piece.back() != '>') continue;
-    unsigned byte = 0;
-    const char* const end = piece.data() + 5;
-    const auto [stop, error] = std::from_chars(piece.data() + 3, end, byte, 16);
-    if (error == std::errc{} && stop == end) tokens[byte] = static_cast<std::int32_t>(i);
+    const int byte = fallback_byte(spec.pieces[i]);
+    if (byte >= 0) tokens[static_cast<std::size_t>(byte)] = static_cast<std::int32_t>(i);
   }
   return tokens;
 }

@@ -36,6 +36,9 @@ std::unique_ptr<const Segmenter> make_wordpiece(const TokenizerSpec& spec, const
 /// outside the alphabet (an added token) as it is.
 [[nodiscard]] std::string piece_bytes(std::string_view piece);
 
+/// The byte that a piece <0xXX> of a vocabulary with byte fallback stands for; −1 for other pieces.
+[[nodiscard]] int fallback_byte(std::string_view piece) noexcept;
+
 /// Appends the text's bytes as those tokens; false, and nothing is appended, where one is missing.
 [[nodiscard]] bool append_byte_tokens(const std::vector<std::int32_t>& byte_tokens,
                                       std::string_view text, std::vector<std::int32_t>& to);

@@ -98,19 +98,17 @@ std::vector<Tokenizer::Cut> Tokenizer::cut_added(std::string_view text, bool par
       if (token.special && !parse_special) continue;
       if (text.compare(at, token.text.size(), token.text) != 0) continue;
       std::size_t end = at + token.text.size();
+      const auto before = [&](std::size_t where) {
+        return last_character(text.substr(begin, where - begin));
+      };
       if (token.single_word) {
-        std::size_t before = at;
-        while (before > begin && (static_cast<unsigned char>(text[before - 1]) & 0xC0U) == 0x80U) {
-          --before;
-        }
-        const bool inside = (at > begin && is_word(character_at(text, before - 1).code)) ||
+        const bool inside = (at > begin && is_word(before(at).code)) ||
                             (end < text.size() && is_word(character_at(text, end).code));
         if (inside) continue;
       }
       std::size_t from = at;
-      while (token.strip_left && from > begin &&
-             is_space(static_cast<unsigned char>(text[from - 1]))) {
-        --from;
+      while (token.strip_left && from > begin && is_space(before(from).code)) {
+        from -= before(from).length;
       }
       while (token.strip_right && end < text.size() && is_space(character_at(text, end).code)) {
         end += character_at(text, end).length;
@@ -168,8 +166,8 @@ std::string Tokenizer::bytes_of(std::int32_t token, bool first) const {
     if (continues) return piece.substr(prefix.size());
     return first ? piece : " " + piece;
   }
-  if (spec_.byte_fallback && piece.size() == 6 && piece.compare(0, 3, "<0x") == 0) {
-    return std::string(1, static_cast<char>(std::stoi(piece.substr(3, 2), nullptr, 16)));
+  if (const int byte = spec_.byte_fallback ? fallback_byte(piece) : -1; byte >= 0) {
+    return std::string(1, static_cast<char>(byte));
   }
   std::string bytes;
   for (std::size_t at = 0; at < piece.size();) {

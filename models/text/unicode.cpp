@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <utf8proc.h>
@@ -43,6 +44,18 @@ Character character_at(std::string_view text, std::size_t at) noexcept {
       utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data() + at), rest, &code);
   if (length <= 0) return {no_utf8 + first, 1};
   return {static_cast<std::uint32_t>(code), static_cast<std::uint32_t>(length)};
+}
+
+Character last_character(std::string_view text) noexcept {
+  constexpr std::size_t longest = 4;
+  for (std::size_t length = 1; length <= std::min(longest, text.size()); ++length) {
+    const std::size_t begin = text.size() - length;
+    if ((static_cast<unsigned char>(text[begin]) & 0xC0U) == 0x80U) continue;
+    const Character c = character_at(text, begin);
+    if (c.length == length) return c;
+    break;
+  }
+  return {no_utf8 + static_cast<unsigned char>(text.back()), 1};
 }
 
 void append_utf8(std::string& text, std::uint32_t code) {

@@ -17,6 +17,9 @@ struct Character {
 /// The character that begins at byte `at` (< text.size()).
 [[nodiscard]] Character character_at(std::string_view text, std::size_t at) noexcept;
 
+/// The character that ends a text, which is not empty.
+[[nodiscard]] Character last_character(std::string_view text) noexcept;
+
 void append_utf8(std::string& text, std::uint32_t code);
 
 /// Bytes that are not UTF-8 replaced by U+FFFD, each.

@@ -157,8 +157,8 @@ std::map<std::string, std::string> read_checkpoint(const std::filesystem::path& 
     refuse(path, "is a checkpoint of another model");
   }
   if (const std::string now = options_text(trainer); field(file, of_key) != now) {
-    refuse(path,
-           "is a checkpoint of another tuning: " + field(file, of_key) + "; this one is " + now);
+    refuse(path, "is a checkpoint of another tuning: " + runtime::one_line(field(file, of_key)) +
+                     "; this one is " + now);
   }
   Parameters& parameters = trainer.parameters();
   std::vector<std::pair<std::byte*, std::span<const std::byte>>> copies;

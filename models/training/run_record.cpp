@@ -31,8 +31,9 @@ Json evaluation_json(const EvaluatedStep& each) {
 EvaluatedStep evaluation_of(const Json& json) {
   EvaluatedStep each;
   TuneEvaluation& e = each.evaluation;
-  each.step = json.at(0).get<std::int64_t>();
-  e.examples = json.at(1).get<std::int64_t>();
+  // get() would convert a float, however large
+  each.step = json.at(0).get_ref<const Json::number_integer_t&>();
+  e.examples = json.at(1).get_ref<const Json::number_integer_t&>();
   e.loss = number(json.at(2));
   e.perplexity = number(json.at(3));
   e.correlation = number(json.at(4));

@@ -25,6 +25,11 @@ std::string quote(std::string_view text) {
   return text.size() > longest_quote ? line + "…" : line;
 }
 
+std::string one_line(std::string text) {
+  std::replace_if(text.begin(), text.end(), is_control, ' ');
+  return text;
+}
+
 std::string path_text(const std::filesystem::path& path) {
   const std::string& text = path.native();
   return std::any_of(text.begin(), text.end(), is_control) ? quote(text) : text;

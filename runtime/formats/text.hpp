@@ -12,6 +12,9 @@ namespace attn::runtime {
 /// escaped), bytes that are not UTF-8 replaced, cut after 80 bytes.
 [[nodiscard]] std::string quote(std::string_view text);
 
+/// Foreign text as part of a sentence of an error message: control characters become blanks.
+[[nodiscard]] std::string one_line(std::string text);
+
 /// A path for a message: as it is, or quoted if it holds control characters.
 [[nodiscard]] std::string path_text(const std::filesystem::path& path);
 

@@ -23,6 +23,8 @@ MAY_INCLUDE = {
     "tests/models": ("tests/models", "tests/support", "models", "runtime", "kernels"),
     "tests/tools": ("tests/tools", "tests/support", "tools", "models", "runtime", "kernels"),
     "tests/bindings": ("tests/bindings", "tests/support", "bindings", "models", "runtime", "kernels"),
+    "tests/fuzz": ("tests/fuzz", "tests/support", "models", "runtime", "kernels"),
+    "tests/sweeps": ("tests/sweeps", "tests/fuzz", "tests/support", "models", "runtime", "kernels"),
     # what a test takes from here, its own room still has to see: it would not link otherwise
     "tests/support": ("tests/support", "models", "runtime", "kernels"),
 }
@@ -31,7 +33,7 @@ MAY_INCLUDE = {
 # offer to those above.
 ERRORS = "include/attn/error.hpp"
 SEES_FACADE = ("include", "models", "tools", "bindings", "bench", "tests/models", "tests/tools",
-               "tests/bindings", "tests/support")
+               "tests/bindings", "tests/support", "tests/fuzz", "tests/sweeps")
 
 # oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread
 OPENMP_DOORS = ("kernels/workers_openmp.cpp", "kernels/matmul/matmul_onednn.cpp", "bench/kernels/")

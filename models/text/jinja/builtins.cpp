@@ -25,11 +25,10 @@ std::string stripped(const std::string& text, const Value& given, bool left, boo
     begin += length;
   }
   while (right && end > begin) {
-    std::size_t last = end - 1;
-    while (last > begin && (static_cast<unsigned char>(text[last]) & 0xC0U) == 0x80U) --last;
-    if (last + character_at(text, last).length != end) last = end - 1;  // bytes that are no UTF-8
-    if (!goes(std::string_view(text).substr(last, end - last))) break;
-    end = last;
+    const std::string_view rest = std::string_view(text).substr(begin, end - begin);
+    const std::size_t length = last_character(rest).length;
+    if (!goes(rest.substr(rest.size() - length))) break;
+    end -= length;
   }
   return text.substr(begin, end - begin);
 }
@@ -68,13 +67,19 @@ std::string replaced(const std::string& text, const Value& from, const Value& by
   std::string out;
   long long left = count.is_number_integer() ? count.get<long long>() : -1;
   for (std::size_t at = 0;;) {
-    const std::size_t found = left-- == 0 ? std::string::npos : text.find(old, at);
+    const std::size_t found = left-- == 0 ? std::string::npos : find_text(text, old, at);
     check_length(out.size());
     out.append(text, at, found - at);
     if (found == std::string::npos) return out;
     out += fresh;
     at = found + old.size();
   }
+}
+
+// A part is many times as large as the text that it may be.
+void check_parts(std::size_t count) {
+  constexpr std::size_t most = std::size_t{1} << 20U;
+  if (count > most) throw std::string("a text of too many parts");
 }
 
 Value split(const std::string& text, const Arguments& arguments) {
@@ -91,6 +96,7 @@ Value split(const std::string& text, const Arguments& arguments) {
       std::size_t end = next(at, true);
       if (left-- == 0) end = text.size();
       parts.push_back(text.substr(at, end - at));
+      check_parts(parts.size());
       at = next(end, false);
     }
     return parts;
@@ -98,8 +104,9 @@ Value split(const std::string& text, const Arguments& arguments) {
   const auto sign = separator.get<std::string>();
   if (sign.empty()) throw std::string("split: by nothing");
   for (std::size_t at = 0;;) {
-    const std::size_t found = left == 0 ? std::string::npos : text.find(sign, at);
+    const std::size_t found = left == 0 ? std::string::npos : find_text(text, sign, at);
     parts.push_back(text.substr(at, found - at));
+    check_parts(parts.size());
     if (found == std::string::npos) return parts;
     at = found + sign.size();
     --left;
@@ -304,6 +311,9 @@ Value apply_filter(const std::string& filter, const Value& value, const Argument
   if (filter == "dictsort") return sorted(value);
   if (filter == "join") return Value(joined(value, arguments));
   if (filter == "first" || filter == "last") {
+    if (value.is_string()) {
+      return character_of(value.get_ref<const std::string&>(), filter == "first" ? 0 : -1);
+    }
     const Value all = elements(value);
     if (all.empty()) return undefined();
     return filter == "first" ? all.front() : all.back();
@@ -412,7 +422,7 @@ Value call_method(const Value& object, const std::string& method, const Argument
     }
     if (method == "find") {
       if (!first.is_string()) throw std::string("find: needs a string");
-      const std::size_t at = text.find(first.get_ref<const std::string&>());
+      const std::size_t at = find_text(text, first.get_ref<const std::string&>());
       return Value(at == std::string::npos ? -1LL : length(Value(text.substr(0, at))));
     }
   }

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace attn::models::jinja {
 namespace {
 
 // What a template may cost: far more than any conversation needs, little enough to answer soon.
-constexpr int most_steps = 2'000'000, most_calls = 100;
-// of values copied: elements and each 16 bytes of text
-constexpr std::size_t most_copied = 20'000'000;
+constexpr int most_steps = 1'000'000, most_calls = 100;
+// of what values that are made or copied take: each 16 bytes of text, and an element as much as
+// eight of those
+constexpr std::size_t most_copied = 20'000'000, text_unit = 16, element_units = 8;
 // of evaluations and statements one in another, and of values one in another: what the stack holds
 constexpr int most_nested = 400, most_levels = 100;
 
@@ -49,14 +51,38 @@ class Evaluator {
   // A value is about to be copied: that takes time by its size, and stack by its levels.
   const Value& copied(const Value& value, int line, int level = 0) {
     if (level > most_levels) fail(name_, line, "values within values too deeply");
-    constexpr std::size_t unit = 16;
-    copied_ += 1;
-    if (value.is_string()) copied_ += value.get_ref<const std::string&>().size() / unit;
+    charge(element_units, line);
+    if (value.is_string()) charge(text_units(value), line);
     if (value.is_structured()) {
       for (const Value& each : value) (void)copied(each, line, level + 1);
     }
-    if (copied_ > most_copied) fail(name_, line, "it takes too many steps: it may not end");
     return value;
+  }
+
+  static std::size_t text_units(const Value& text) {
+    return text.get_ref<const std::string&>().size() / text_unit;
+  }
+
+  void charge(std::size_t units, int line) {
+    copied_ += std::min(units, most_copied);
+    if (copied_ > most_copied) fail(name_, line, "it takes too many steps: it may not end");
+  }
+
+  // These filters do with each element what they were given.
+  void charge_each(const ExpressionNode& e, const Value& value, const Arguments& given) {
+    const std::string& filter = e.text;
+    if (filter != "map" && !filter.starts_with("select") && !filter.starts_with("reject")) return;
+    std::size_t units = 0;
+    const auto add = [&](const Value& argument) {
+      if (argument.is_string()) units += text_units(argument);
+      if (argument.is_structured()) units += argument.size() * element_units;
+    };
+    for (const Value& argument : given.plain) add(argument);
+    for (const auto& [name, argument] : given.named) add(argument);
+    const std::size_t count = value.is_string()       ? value.get_ref<const std::string&>().size()
+                              : value.is_structured() ? value.size()
+                                                      : 1;
+    charge(units > 0 && count > most_copied / units ? most_copied : units * count, e.line);
   }
 
   // What a library function throws gets the line.
@@ -162,13 +188,11 @@ class Evaluator {
     if (s.expression) {
       value = evaluate(*s.expression);
     } else {
-      const std::string before = std::move(output_);
-      output_.clear();
+      std::string before = std::exchange(output_, {});
       scopes_.emplace_back();
       (void)execute(s.body);
       scopes_.pop_back();
-      value = std::move(output_);
-      output_ = before;
+      value = std::exchange(output_, std::move(before));
     }
     if (s.text.empty()) return bind(s, value);
     // a namespace outlives the loop that changes it
@@ -214,7 +238,7 @@ class Evaluator {
     const Deeper deeper(*this, e.line);
     if (const Value* const found = look(e)) return copied(*found, e.line);
     switch (e.kind) {
-      case Expression::literal: return e.value;
+      case Expression::literal: return copied(e.value, e.line);
       case Expression::name: return undefined();
       case Expression::attribute: return member(evaluate(*e.kids[0]), Value(e.text), e);
       case Expression::item: return member(evaluate(*e.kids[0]), evaluate(*e.kids[1]), e);
@@ -223,6 +247,7 @@ class Evaluator {
       case Expression::filter: {
         const Value value = evaluate(*e.kids[0]);
         const Arguments given = arguments(e);
+        charge_each(e, value, given);
         Value result = at_line(e.line, [&] { return apply_filter(e.text, value, given); });
         (void)copied(result, e.line);
         return result;
@@ -233,7 +258,11 @@ class Evaluator {
         return Value(at_line(e.line, [&] { return apply_test(e.text, value, given); }));
       }
       case Expression::unary: return unary(e);
-      case Expression::binary: return binary(e);
+      case Expression::binary: {
+        Value result = binary(e);
+        (void)copied(result, e.line);
+        return result;
+      }
       case Expression::comparison: return comparison(e);
       case Expression::conditional:
         if (truth(evaluate(*e.kids[1]))) return evaluate(*e.kids[0]);
@@ -264,12 +293,14 @@ class Evaluator {
       const auto found = object.find(key.get<std::string>());
       return found == object.end() ? undefined() : *found;
     }
-    if (key.is_number_integer() && (object.is_array() || object.is_string())) {
-      const Value all = elements(object);
-      const auto size = static_cast<long long>(all.size());
+    if (key.is_number_integer() && object.is_string()) {
+      return character_of(object.get_ref<const std::string&>(), key.get<long long>());
+    }
+    if (key.is_number_integer() && object.is_array()) {
+      const auto size = static_cast<long long>(object.size());
       const long long at = key.get<long long>();
       if (at < -size || at >= size) return undefined();
-      return all[static_cast<std::size_t>(at < 0 ? at + size : at)];
+      return object[static_cast<std::size_t>(at < 0 ? at + size : at)];
     }
     return undefined();
   }
@@ -351,11 +382,9 @@ class Evaluator {
       scope[macro.names[i]] = copied(value, line);
     }
     scopes_.push_back(std::move(scope));
-    const std::string before = std::move(output_);
-    output_.clear();
+    std::string before = std::exchange(output_, {});
     (void)execute(macro.body);
-    std::string text = std::move(output_);
-    output_ = before;
+    std::string text = std::exchange(output_, std::move(before));
     scopes_.pop_back();
     for (; !around.empty(); around.pop_back()) scopes_.push_back(std::move(around.back()));
     --calls_;

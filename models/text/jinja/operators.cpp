@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace attn::models::jinja {
@@ -92,8 +93,30 @@ void check_length(std::size_t bytes) {
   if (bytes > most_text) throw std::string("its text is too long");
 }
 
+std::size_t find_text(std::string_view text, std::string_view part, std::size_t at) noexcept {
+  if (part.empty()) return at;
+  if (at >= text.size()) return std::string_view::npos;
+  const void* const found = ::memmem(text.data() + at, text.size() - at, part.data(), part.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+}
+
+Value character_of(const std::string& text, long long number) {
+  std::size_t at = 0;
+  if (number < 0) {
+    std::string_view rest = text;
+    for (; number < -1 && !rest.empty(); ++number) rest.remove_suffix(last_character(rest).length);
+    if (rest.empty()) return undefined();
+    at = rest.size() - last_character(rest).length;
+  } else {
+    for (; number > 0 && at < text.size(); --number) at += character_at(text, at).length;
+    if (at >= text.size()) return undefined();
+  }
+  return Value(text.substr(at, character_at(text, at).length));
+}
+
 std::vector<std::string> characters(const std::string& text) {
-  constexpr std::size_t most = std::size_t{1} << 22U;
+  constexpr std::size_t most = std::size_t{1} << 20U;
   if (text.size() > most) throw std::string("a text too long to take apart");
   std::vector<std::string> all;
   for (std::size_t at = 0; at < text.size();) {
@@ -144,7 +167,7 @@ bool contains(const Value& where, const Value& what) {
   }
   if (where.is_object()) return what.is_string() && where.contains(what.get<std::string>());
   if (where.is_string() && what.is_string()) {
-    return where.get_ref<const std::string&>().find(what.get_ref<const std::string&>()) !=
+    return find_text(where.get_ref<const std::string&>(), what.get_ref<const std::string&>()) !=
            std::string::npos;
   }
   throw std::string("'in' what has no elements");
@@ -185,28 +208,37 @@ Value sliced(const Value& object, const std::optional<long long>& first,
              const std::optional<long long>& last, long long step) {
   if (step == 0) throw std::string("a slice by steps of 0");
   if (!object.is_array() && !object.is_string()) throw std::string("a slice of what has no order");
-  const Value all = elements(object);
-  const auto size = static_cast<long long>(all.size());
+  // where the characters of a text begin, and its end
+  std::vector<std::uint32_t> places;
+  const std::string text = object.is_string() ? object.get<std::string>() : "";
+  check_length(text.size());
+  for (std::size_t at = 0; at < text.size(); at += character_at(text, at).length) {
+    places.push_back(static_cast<std::uint32_t>(at));
+  }
+  const auto size = static_cast<long long>(object.is_string() ? places.size() : object.size());
+  places.push_back(static_cast<std::uint32_t>(text.size()));
   step = std::clamp(step, -size - 1, size + 1);  // a longer one takes the first element as well
   const auto place = [&](long long at, long long low, long long high) {
     return std::clamp(at < 0 ? at + size : at, low, high);
   };
   Value out = Value::array();
+  std::string characters_out;
+  const auto take = [&](long long i) {
+    const auto at = static_cast<std::size_t>(i);
+    if (object.is_string()) {
+      characters_out.append(text, places[at], places[at + 1] - places[at]);
+    } else {
+      out.push_back(object[at]);
+    }
+  };
   if (step > 0) {
     const long long end = last ? place(*last, 0, size) : size;
-    for (long long i = first ? place(*first, 0, size) : 0; i < end; i += step) {
-      out.push_back(all[static_cast<std::size_t>(i)]);
-    }
+    for (long long i = first ? place(*first, 0, size) : 0; i < end; i += step) take(i);
   } else {
     const long long end = last ? place(*last, -1, size - 1) : -1;
-    for (long long i = first ? place(*first, -1, size - 1) : size - 1; i > end; i += step) {
-      out.push_back(all[static_cast<std::size_t>(i)]);
-    }
+    for (long long i = first ? place(*first, -1, size - 1) : size - 1; i > end; i += step) take(i);
   }
-  if (!object.is_string()) return out;
-  std::string text;
-  for (const Value& each : out) text += each.get_ref<const std::string&>();
-  return Value(std::move(text));
+  return object.is_string() ? Value(std::move(characters_out)) : out;
 }
 
 }  // namespace attn::models::jinja

@@ -1,6 +1,7 @@
 #include "attn/error.hpp"
 #include "models/text/jinja/syntax.hpp"
 #include "models/text/unicode.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,8 +10,9 @@
 namespace attn::models::jinja {
 
 void fail(const std::string& name, int line, const std::string& problem) {
-  throw Error(ErrorKind::invalid,
-              "chat template of " + name + ": line " + std::to_string(line) + ": " + problem);
+  constexpr std::size_t longest = 500;  // what a template raises may be a whole conversation
+  throw Error(ErrorKind::invalid, "chat template of " + name + ": line " + std::to_string(line) +
+                                      ": " + runtime::one_line(problem.substr(0, longest)));
 }
 
 namespace {

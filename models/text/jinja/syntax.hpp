@@ -125,6 +125,11 @@ struct Arguments {
 
 // In operators.cpp. Each throws std::string naming what does not fit.
 void check_length(std::size_t bytes);
+/// Where `part` stands in the text from `at` on, npos if nowhere; in linear time.
+[[nodiscard]] std::size_t find_text(std::string_view text, std::string_view part,
+                                    std::size_t at = 0) noexcept;
+/// The character of that number, from the end where it is negative; undefined if there is none.
+[[nodiscard]] Value character_of(const std::string& text, long long number);
 /// Whole characters, or bytes that are none.
 [[nodiscard]] std::vector<std::string> characters(const std::string& text);
 /// What a loop goes over: elements, keys, characters; of undefined nothing.

@@ -126,6 +126,7 @@ std::string json_dumps(const Value& value, int indent, int depth) {
     text += line(depth + 1);
     if (value.is_object()) text += Value(key).dump() + ": ";
     text += json_dumps(each, indent, depth + 1);
+    check_length(text.size());
   }
   const bool object = value.is_object();
   return (object ? "{" : "[") + text + line(depth) + (object ? "}" : "]");

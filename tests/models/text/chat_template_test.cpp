@@ -99,6 +99,22 @@ TEST_CASE("what a chat template asks for and is not known is named, with its lin
   refuses("{% macro f(a) %}{% endmacro %}{{ f(b=2) }}", {"f: unknown argument 'b'"});
 }
 
+TEST_CASE("what a chat template raises is told in one line", "[chat][damage]") {
+  for (const char* source :
+       {"{{ raise_exception('a\nb\ac') }}", "{{ 'a\nb' 'c\nd' }}", "{{ '\\\n' }}", "{{ \x01 }}"}) {
+    require_error(ErrorKind::invalid, {"chat template of x"}, [&] { (void)render(source); });
+  }
+}
+
+TEST_CASE("characters of a text by their number, from both ends", "[chat]") {
+  CHECK(render("{% set t = 'a\u20acb' %}{{ t[0] ~ t[1] ~ t[-1] ~ t[-3] }}") == "a\u20acba");
+  CHECK(render("{% set t = 'a\u20acb' %}{{ t[3] }}{{ t[-4] }}{{ ''[0] }}{{ ''[-1] }}|") == "|");
+  CHECK(render("{{ 'a\u20acb'|first ~ '\u20ac'|last }}") == "a\u20ac");
+  CHECK(render(
+            "{% set t = 'a\u20acbc' %}{{ t[1:] ~ '|' ~ t[:-1] ~ '|' ~ t[::-1] ~ '|' ~ t[::2] }}") ==
+        "\u20acbc|a\u20acb|cb\u20aca|ab");
+}
+
 TEST_CASE("a hostile chat template ends soon", "[chat][damage]") {
   const auto ends = [](const std::string& source) { CHECK_THROWS_AS(render(source), Error); };
   ends("{% for i in range(1000000000) %}{% endfor %}");
@@ -118,6 +134,19 @@ TEST_CASE("a hostile chat template ends soon", "[chat][damage]") {
       "{% set ns = namespace(t=[1, 2]) %}{% for i in range(60) %}"
       "{% set ns.t = ns.t + ns.t %}{% endfor %}");
   ends("{% set t = 'x' * 16000000 %}{{ t|replace('x', t) }}");
+  // much work, or much memory, in few steps
+  ends("{% for i in range(100000) %}{% if 'x' * 16000000 %}{% endif %}{% endfor %}");
+  ends(
+      "{% macro f() %}{% endmacro %}{{ 'x' * 16000000 }}{% for i in range(100000) %}{{ f() ~ "
+      "('x' * 8000) }}{% endfor %}");
+  ends(
+      "{% set t = 'a' * 8000000 %}{% for i in range(100) %}{{ (t + 'b') in (t + t) }}{% endfor %}");
+  ends("{{ range(200000)|map('default', 'x' * 16000000)|list|length }}");
+  ends("{{ range(2000)|map(attribute='a', default='x' * 16000000)|list|length }}");
+  ends("{{ ('x' * 16000000).split('x')|length }}");
+  std::string nested = "range(500000)|list";
+  for (int i = 0; i < 50; ++i) nested = "[" + nested + "]";
+  ends("{{ " + nested + "|tojson(indent=16) }}");
   ends("{% set t = 'x' * 4000000 %}{{ t.split('x')|join(t) }}");
   ends("{% set t = 'x' * 16000000 %}{% for i in range(1000000) %}{% set u = t %}{% endfor %}");
   // values, expressions and macros so deep that the stack would not hold them
