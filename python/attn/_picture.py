@@ -202,7 +202,7 @@ def _cells(weights: npt.NDArray[np.float32], largest: float, colours: Bytes, att
             parts.append(f"<rect x='{x:g}' y='{y:g}' width='{cell:g}' height='{cell:g}' fill-opacity='0'>"
                          f"<title>{html.escape(told)}</title></rect>")
             if max(queries, keys) <= WRITTEN:
-                parts.append(_text(x + cell / 2, y + cell / 2 + 4, f"{value:.2f}"[value < 1 :], size=11, anchor="middle",
+                parts.append(_text(x + cell / 2, y + cell / 2 + 4, f"{value:.2f}".lstrip("0"), size=11, anchor="middle",
                                    colour="#ffffff" if dark[shades[q, k]] else INK, more="pointer-events='none'"))
     return "".join(parts)
 
