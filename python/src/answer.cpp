@@ -136,13 +136,14 @@ std::unique_ptr<Answer> generate(const PythonModel& self, const nb::object& prom
 }  // namespace
 
 void bind_answer(nb::module_& module) {
-  nb::class_<Answer>(module, "Answer",
-                     "The pieces of text of an answer, each some whole characters, as they are "
-                     "generated; at most one piece is computed before it is asked for. Ctrl-C while "
-                     "one is waited for raises KeyboardInterrupt and ends the answer, and so do "
-                     "close() and dropping it. One thread at a time.")
-      .def("__iter__", [](nb::object self) { return self; },
-           nb::sig("def __iter__(self) -> Answer"))
+  nb::class_<Answer>(
+      module, "Answer",
+      "The pieces of text of an answer, each some whole characters, as they are "
+      "generated; at most one piece is computed before it is asked for. Ctrl-C while "
+      "one is waited for raises KeyboardInterrupt and ends the answer, and so do "
+      "close() and dropping it. One thread at a time.")
+      .def(
+          "__iter__", [](nb::object self) { return self; }, nb::sig("def __iter__(self) -> Answer"))
       .def("__next__",
            [](Answer& self) {
              std::optional<std::string> piece = self.next();
@@ -172,10 +173,9 @@ void bind_answer(nb::module_& module) {
       .def_prop_ro(
           "reused", [](const Answer& self) { return self.result() ? self.result()->reused : 0; },
           "Tokens of the prompt that had been read for the answer before.")
-      .def_prop_ro("prompt_seconds",
-                   [](const Answer& self) {
-                     return self.result() ? self.result()->prompt_seconds : 0.0;
-                   })
+      .def_prop_ro(
+          "prompt_seconds",
+          [](const Answer& self) { return self.result() ? self.result()->prompt_seconds : 0.0; })
       .def_prop_ro("decode_seconds", [](const Answer& self) {
         return self.result() ? self.result()->decode_seconds : 0.0;
       });

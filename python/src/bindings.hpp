@@ -93,8 +93,8 @@ using AdapterArgument =
     std::variant<std::filesystem::path, std::pair<std::filesystem::path, double>>;
 [[nodiscard]] std::vector<Adapter> adapters_of(const std::vector<AdapterArgument>& given);
 
-/// The token ids of a text, of a sequence of ids, or of a conversation. Throws TypeError for what is
-/// none of them. Lets the GIL go meanwhile: the caller keeps the model.
+/// The token ids of a text, of a sequence of ids, or of a conversation. Throws TypeError for what
+/// is none of them. Lets the GIL go meanwhile: the caller keeps the model.
 [[nodiscard]] std::vector<std::int32_t> prompt_tokens(const Model& model, nb::handle prompt);
 
 void bind_errors();

@@ -49,9 +49,12 @@ void bind_convert(nb::module_& module) {
               "pack: typing.Literal['', 'avx2', 'avx512', 'amx'] = '', adapters: "
               "collections.abc.Sequence[str | os.PathLike[str] | tuple[str | os.PathLike[str], "
               "float]] = ()) -> dict[str, typing.Any]"),
-      "Packs a folder in the Hugging Face layout, a GGUF file or a model.bin into one model.bin: its "
-      "tensors, tokenizer and chat template. quantize: the type that projections and embeddings get; "
-      "empty for what they are. pack: in the tiles that products of this level read. adapters: merged "
+      "Packs a folder in the Hugging Face layout, a GGUF file or a model.bin into one model.bin: "
+      "its "
+      "tensors, tokenizer and chat template. quantize: the type that projections and embeddings "
+      "get; "
+      "empty for what they are. pack: in the tiles that products of this level read. adapters: "
+      "merged "
       "into the weights, each alone or with a scale. Gives what was done, by name: architecture, "
       "tensors, requantized, packed, merged, as_f16 (names), bytes_before, bytes_after.");
 }

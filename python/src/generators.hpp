@@ -1,7 +1,7 @@
 #pragma once
 
-// The generator that an answer leaves behind, with the keys and values of what it has read: the next
-// prompt is read from where it differs.
+// The generator that an answer leaves behind, with the keys and values of what it has read: the
+// next prompt is read from where it differs.
 
 #include "attn/generator.hpp"
 

@@ -123,22 +123,27 @@ void bind_model(nb::module_& module) {
                    [](const PythonModel& self) { return self.model().architecture(); })
       .def_prop_ro("metadata", [](const PythonModel& self) { return self.model().metadata(); })
       .def_prop_ro("text", [](const PythonModel& self) { return self.model().text(); })
-      .def_prop_ro("inputs",
-                   [](const PythonModel& self) {
-                     return in_turn(self, [](Model& each) { return each.inputs(); });
-                   },
-                   "What run() takes.")
-      .def_prop_ro("outputs",
-                   [](const PythonModel& self) {
-                     return in_turn(self, [](Model& each) { return each.outputs(); });
-                   },
-                   "What run() gives.")
+      .def_prop_ro(
+          "inputs",
+          [](const PythonModel& self) {
+            return in_turn(self, [](Model& each) { return each.inputs(); });
+          },
+          "What run() takes.")
+      .def_prop_ro(
+          "outputs",
+          [](const PythonModel& self) {
+            return in_turn(self, [](Model& each) { return each.outputs(); });
+          },
+          "What run() gives.")
       .def("close", &PythonModel::close,
            "Gives its memory back; an answer that is still being generated keeps it until it ends.")
       .def_prop_ro("closed", &PythonModel::closed)
-      .def("__enter__", [](nb::object self) { return self; }, nb::sig("def __enter__(self) -> Model"))
-      .def("__exit__", [](PythonModel& self, const nb::args&) { self.close(); },
-           nb::sig("def __exit__(self, *exception: object) -> None"))
+      .def(
+          "__enter__", [](nb::object self) { return self; },
+          nb::sig("def __enter__(self) -> Model"))
+      .def(
+          "__exit__", [](PythonModel& self, const nb::args&) { self.close(); },
+          nb::sig("def __exit__(self, *exception: object) -> None"))
       .def("__repr__", &text_of);
   bind_run(model);
   bind_text(model);

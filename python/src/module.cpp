@@ -23,7 +23,8 @@ const char* name_of(ErrorKind kind) {
 // package is being imported it imports this module.
 void raise(const Error& error) {
   try {
-    const nb::object type = nb::module_::import_("attn.errors").attr("of_kind")(name_of(error.kind()));
+    const nb::object type =
+        nb::module_::import_("attn.errors").attr("of_kind")(name_of(error.kind()));
     PyErr_SetString(type.ptr(), error.what());
   } catch (nb::python_error& other) {
     other.restore();

@@ -1,6 +1,6 @@
-// Model.run(): arrays that numpy has as float32 or int32 in row-major order are read where they are;
-// others are converted first. Outputs are copies, for the model's own memory is used again by its
-// next run.
+// Model.run(): arrays that numpy has as float32 or int32 in row-major order are read where they
+// are; others are converted first. Outputs are copies, for the model's own memory is used again by
+// its next run.
 
 #include "python/src/bindings.hpp"
 
@@ -14,14 +14,13 @@ namespace {
 class Buffer {
  public:
   Buffer() = default;
-  ~Buffer() {
-    if (view_.obj != nullptr) PyBuffer_Release(&view_);
-  }
+  ~Buffer() { release(); }
   Buffer(Buffer&& other) noexcept : view_(std::exchange(other.view_, Py_buffer{})) {}
   Buffer& operator=(Buffer&&) = delete;
 
-  /// False if the object has no such memory.
+  /// In place of what it was. False if the object has no such memory.
   [[nodiscard]] bool take(nb::handle object, int flags) {
+    release();
     if (PyObject_GetBuffer(object.ptr(), &view_, flags) == 0) return true;
     PyErr_Clear();
     view_ = {};
@@ -35,6 +34,10 @@ class Buffer {
   [[nodiscard]] const Py_buffer& view() const { return view_; }
 
  private:
+  void release() {
+    if (view_.obj != nullptr) PyBuffer_Release(&view_);
+  }
+
   Py_buffer view_{};
 };
 
@@ -56,14 +59,14 @@ Given given(const std::vector<PortInfo>& ports, nb::handle name, nb::handle valu
   if (text == nullptr) throw nb::python_error();
   result.input.name = {text, static_cast<std::size_t>(length)};
   bool ids = false;
-  for (const PortInfo& port : ports) ids = ids || (port.token_ids && port.name == result.input.name);
+  for (const PortInfo& port : ports)
+    ids = ids || (port.token_ids && port.name == result.input.name);
 
   constexpr int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT;
   const char wanted = ids ? 'i' : 'f';
   if (!result.buffer.take(value, flags) || result.buffer.format() != wanted) {
     const nb::object array =
         nb::module_::import_("attn._values").attr(ids ? "token_ids" : "numbers")(name, value);
-    result.buffer = {};
     if (!result.buffer.take(array, flags)) throw nb::type_error("numpy gave no memory");
   }
   const Py_buffer& view = result.buffer.view();

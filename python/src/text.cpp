@@ -35,8 +35,8 @@ std::string field(nb::handle message, const char* name) {
 nb::object array_of(std::vector<float>&& values, std::initializer_list<std::size_t> shape) {
   auto kept = std::make_unique<std::vector<float>>(std::move(values));
   float* const data = kept->data();
-  const nb::capsule owner(
-      kept.get(), [](void* all) noexcept { delete static_cast<std::vector<float>*>(all); });
+  const nb::capsule owner(kept.get(),
+                          [](void* all) noexcept { delete static_cast<std::vector<float>*>(all); });
   (void)kept.release();
   return nb::cast(nb::ndarray<nb::numpy, float>(data, shape.size(), shape.begin(), owner));
 }
@@ -72,8 +72,7 @@ nb::object embed(const PythonModel& self, const nb::object& texts, bool truncate
     Signals signals;
     return model.embed(tokens, [&](std::int64_t, std::int64_t) { signals.check(); });
   });
-  return array_of(std::move(result.values),
-                  {given.size(), static_cast<std::size_t>(result.width)});
+  return array_of(std::move(result.values), {given.size(), static_cast<std::size_t>(result.width)});
 }
 
 nb::object attention(const PythonModel& self, const nb::object& text,
@@ -136,26 +135,32 @@ void bind_text(nb::class_<PythonModel>& model) {
           [](const PythonModel& self, const Tokens& tokens) {
             return self.model().detokenize(tokens);
           },
-          nb::arg("tokens"), nb::sig("def detokenize(self, tokens: collections.abc.Sequence[int]) -> str"),
+          nb::arg("tokens"),
+          nb::sig("def detokenize(self, tokens: collections.abc.Sequence[int]) -> str"),
           "The text of the tokens, special ones left out.")
       .def(
           "token_text",
-          [](const PythonModel& self, std::int32_t token) { return self.model().token_text(token); },
+          [](const PythonModel& self, std::int32_t token) {
+            return self.model().token_text(token);
+          },
           nb::arg("token"), "One token as a label; a special one by its name.")
-      .def("embed", &embed, nb::arg("texts"), nb::kw_only(), nb::arg("truncate") = true,
-           nb::sig("def embed(self, texts: str | collections.abc.Iterable[str | "
-                   "collections.abc.Sequence[int]], *, truncate: bool = True) -> "
-                   "numpy.typing.NDArray[numpy.float32]"),
-           "Embeddings of texts, or of texts given as token ids, by an encoder: float32 [n, width], "
-           "pooled and normalised as the model says. A single str is one row. truncate: cut texts to "
-           "what the model was made for; otherwise a longer one raises InvalidError.")
-      .def("attention", &attention, nb::arg("text"), nb::arg("layers") = nb::none(),
-           nb::sig("def attention(self, text: str | collections.abc.Sequence[int] | "
-                   "collections.abc.Sequence[collections.abc.Mapping[str, str]], layers: "
-                   "collections.abc.Sequence[int] | None = None) -> attn.attention.Attention"),
-           "Where the tokens of a text (or of ids, or of a conversation) look, in the chosen layers "
-           "or in all, of a language model or an encoder. A teaching model gives its attention in "
-           "run().");
+      .def(
+          "embed", &embed, nb::arg("texts"), nb::kw_only(), nb::arg("truncate") = true,
+          nb::sig("def embed(self, texts: str | collections.abc.Iterable[str | "
+                  "collections.abc.Sequence[int]], *, truncate: bool = True) -> "
+                  "numpy.typing.NDArray[numpy.float32]"),
+          "Embeddings of texts, or of texts given as token ids, by an encoder: float32 [n, width], "
+          "pooled and normalised as the model says. A single str is one row. truncate: cut texts "
+          "to "
+          "what the model was made for; otherwise a longer one raises InvalidError.")
+      .def(
+          "attention", &attention, nb::arg("text"), nb::arg("layers") = nb::none(),
+          nb::sig("def attention(self, text: str | collections.abc.Sequence[int] | "
+                  "collections.abc.Sequence[collections.abc.Mapping[str, str]], layers: "
+                  "collections.abc.Sequence[int] | None = None) -> attn.attention.Attention"),
+          "Where the tokens of a text (or of ids, or of a conversation) look, in the chosen layers "
+          "or in all, of a language model or an encoder. A teaching model gives its attention in "
+          "run().");
 }
 
 }  // namespace attn::python

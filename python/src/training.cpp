@@ -34,8 +34,9 @@ constexpr std::array<std::pair<const char*, Schedule>, 2> schedules{
 /// A callback's answer: False stops, anything else goes on.
 bool goes_on(const nb::object& answer) { return !answer.is(nb::handle(Py_False)); }
 
-/// Calls from the library's callbacks, which come without the GIL, into Python. Ctrl-C stops a run as
-/// a callback that returns False does, so that it leaves its checkpoint, and is raised afterwards.
+/// Calls from the library's callbacks, which come without the GIL, into Python. Ctrl-C stops a run
+/// as a callback that returns False does, so that it leaves its checkpoint, and is raised
+/// afterwards.
 class Callbacks {
  public:
   explicit Callbacks(Turn& turn) : turn_(turn) {}
@@ -105,8 +106,7 @@ class DataFile {
 };
 
 std::vector<TuneExample> read(const Model& model, const nb::object& data, TuneTask task,
-                              const std::vector<std::string>& look_at,
-                              const DataOptions& options) {
+                              const std::vector<std::string>& look_at, const DataOptions& options) {
   const DataFile file(data);
   const nb::gil_scoped_release release;
   switch (task) {
@@ -159,30 +159,30 @@ TuneResult tune(const PythonModel& self, const nb::object& data, const Path& out
 }  // namespace
 
 void bind_training(nb::class_<PythonModel>& model) {
-  model.def("train", &train, nb::arg("sentence") = "",
-            nb::arg("size_words") = std::vector<std::string>{}, nb::kw_only(),
-            nb::arg("epochs") = 200, nb::arg("learning_rate") = 0.001,
-            nb::arg("on_epoch") = nb::none(),
-            nb::sig("def train(self, sentence: str = '', size_words: collections.abc.Sequence[str] "
-                    "= (), *, epochs: int = 200, learning_rate: float = 0.001, on_epoch: "
-                    "collections.abc.Callable[[int, float], object] | None = None) -> TrainResult"),
-            "Teaches a size_loss_attention model, in place, to look from the last word of a sentence "
-            "at its size words (empty: the model's own). on_epoch gets the number of the epoch and "
-            "the loss before its update; False ends the training after it. After an error the model "
-            "is the one before the call.");
+  model.def(
+      "train", &train, nb::arg("sentence") = "", nb::arg("size_words") = std::vector<std::string>{},
+      nb::kw_only(), nb::arg("epochs") = 200, nb::arg("learning_rate") = 0.001,
+      nb::arg("on_epoch") = nb::none(),
+      nb::sig("def train(self, sentence: str = '', size_words: collections.abc.Sequence[str] "
+              "= (), *, epochs: int = 200, learning_rate: float = 0.001, on_epoch: "
+              "collections.abc.Callable[[int, float], object] | None = None) -> TrainResult"),
+      "Teaches a size_loss_attention model, in place, to look from the last word of a sentence "
+      "at its size words (empty: the model's own). on_epoch gets the number of the epoch and "
+      "the loss before its update; False ends the training after it. After an error the model "
+      "is the one before the call.");
   model.def(
       "tune",
-      [](const PythonModel& self, const nb::object& data, const Path& output,
-         std::string_view task, std::string_view method, const nb::object& held_out,
-         std::vector<std::string> look_at, std::vector<int> layers, std::vector<int> heads,
-         std::optional<double> attention_weight, int rank, double alpha, double dropout,
-         std::vector<std::string> targets, const Path& start, std::int64_t steps,
-         std::int64_t epochs, std::optional<int> context, int batch_size, int accumulate,
-         double learning_rate, double weight_decay, double clip, std::string_view schedule,
-         std::int64_t warmup, std::string_view precision, bool checkpoint_activations,
-         std::size_t memory_limit, std::uint64_t seed, bool shuffle, std::int64_t evaluate_every,
-         int patience, const Path& checkpoints, std::int64_t checkpoint_every, bool resume,
-         const nb::object& on_step, const nb::object& on_evaluation) {
+      [](const PythonModel& self, const nb::object& data, const Path& output, std::string_view task,
+         std::string_view method, const nb::object& held_out, std::vector<std::string> look_at,
+         std::vector<int> layers, std::vector<int> heads, std::optional<double> attention_weight,
+         int rank, double alpha, double dropout, std::vector<std::string> targets,
+         const Path& start, std::int64_t steps, std::int64_t epochs, std::optional<int> context,
+         int batch_size, int accumulate, double learning_rate, double weight_decay, double clip,
+         std::string_view schedule, std::int64_t warmup, std::string_view precision,
+         bool checkpoint_activations, std::size_t memory_limit, std::uint64_t seed, bool shuffle,
+         std::int64_t evaluate_every, int most_worse, const Path& checkpoints,
+         std::int64_t checkpoint_every, bool resume, const nb::object& on_step,
+         const nb::object& on_evaluation) {
         Job job;
         job.tune.task = chosen("task", task, tasks);
         job.tune.method = chosen("method", method, methods);
@@ -204,7 +204,7 @@ void bind_training(nb::class_<PythonModel>& model) {
         job.run.epochs = epochs;
         job.run.shuffle = shuffle;
         job.run.evaluate_every = evaluate_every;
-        job.run.patience = patience;
+        job.run.patience = most_worse;
         job.run.checkpoints = checkpoints;
         job.run.checkpoint_every = checkpoint_every;
         job.run.resume = resume;
@@ -212,9 +212,9 @@ void bind_training(nb::class_<PythonModel>& model) {
         job.held_out = held_out;
         job.on_step = on_step;
         job.on_evaluation = on_evaluation;
-        return tune(self, data, output, std::move(job),
-                    {.context = context.value_or(job.tune.context),
-                     .context_asked = context.has_value()});
+        return tune(
+            self, data, output, std::move(job),
+            {.context = context.value_or(job.tune.context), .context_asked = context.has_value()});
       },
       nb::arg("data"), nb::arg("output"), nb::kw_only(), nb::arg("task") = "language",
       nb::arg("method") = "lora", nb::arg("held_out") = nb::none(),
@@ -255,11 +255,15 @@ void bind_training(nb::class_<PythonModel>& model) {
       "(docs/training.md), or its lines: {'messages': [...]}, {'text': ...} or just the text; "
       "{'text': ..., 'size_words': [...]} for task attention; {'a': ..., 'b': ..., 'score': ...} "
       "for similarity. held_out: more of them, or the share of data that is kept to evaluate on. "
-      "layers, heads, look_at, attention_weight: of task attention. targets: names that the adapted "
-      "projections end in. start: an adapter to go on from. steps: updates; 0 for as many as epochs "
-      "take. context: tokens of an example at most, 512 where none is asked for. checkpoints: their "
+      "layers, heads, look_at, attention_weight: of task attention. targets: names that the "
+      "adapted "
+      "projections end in. start: an adapter to go on from. steps: updates; 0 for as many as "
+      "epochs "
+      "take. context: tokens of an example at most, 512 where none is asked for. checkpoints: "
+      "their "
       "folder, from which resume goes on. on_step and on_evaluation are called in this thread, and "
-      "may use the model; False stops the run, which is then saved. Ctrl-C is seen between updates: "
+      "may use the model; False stops the run, which is then saved. Ctrl-C is seen between "
+      "updates: "
       "a checkpoint is written where there is a folder, `output` is not, and KeyboardInterrupt "
       "raised.");
 }

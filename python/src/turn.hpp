@@ -16,8 +16,8 @@ namespace attn::python {
 /// once, and long enough that taking the GIL for it costs nothing.
 inline constexpr std::chrono::milliseconds patience{50};
 
-/// Runs Python's signal handlers. Throws what they raise: KeyboardInterrupt, for Ctrl-C. Called with
-/// the GIL; only the main thread has signals.
+/// Runs Python's signal handlers. Throws what they raise: KeyboardInterrupt, for Ctrl-C. Called
+/// with the GIL; only the main thread has signals.
 inline void check_signals() {
   if (PyErr_CheckSignals() != 0) throw nanobind::python_error();
 }
