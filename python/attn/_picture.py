@@ -76,7 +76,7 @@ def _png(pixels: Bytes, colours: Bytes) -> str:
 
 
 def _shades(weights: npt.NDArray[np.float32], largest: float) -> Bytes:
-    return np.rint(weights.clip(0, largest) * (255 / largest)).astype(np.uint8)
+    return np.rint(np.nan_to_num(weights).clip(0, largest) * (255 / largest)).astype(np.uint8)
 
 
 def _pooled(weights: npt.NDArray[np.float32], most: int) -> npt.NDArray[np.float32]:

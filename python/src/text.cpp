@@ -62,14 +62,15 @@ nb::object embed(const PythonModel& self, const nb::object& texts, bool truncate
   Embeddings result = in_turn(self, [&](Model& model) {
     std::vector<Tokens> tokens;
     tokens.reserve(given.size());
+    Signals signals;
     for (auto& each : given) {
+      signals.check();
       if (const auto* const text = std::get_if<std::string>(&each)) {
         tokens.push_back(model.tokenize(*text, {.truncate = truncate}));
       } else {
         tokens.push_back(std::move(std::get<Tokens>(each)));
       }
     }
-    Signals signals;
     return model.embed(tokens, [&](std::int64_t, std::int64_t) { signals.check(); });
   });
   return array_of(std::move(result.values), {given.size(), static_cast<std::size_t>(result.width)});
@@ -95,9 +96,10 @@ nb::object attention(const PythonModel& self, const nb::object& text,
                          nb::arg("layers") = maps.layers);
 }
 
-Tokens tokenize(const PythonModel& self, std::string_view text, bool add_special,
+Tokens tokenize(const PythonModel& self, const nb::str& string, bool add_special,
                 bool parse_special, bool truncate) {
   const std::shared_ptr<Shared> shared = self.shared();
+  const std::string_view text = view_of(string);
   const nb::gil_scoped_release release;
   return shared->model.tokenize(text, {add_special, parse_special, truncate});
 }

@@ -4,6 +4,7 @@
 #include "attn/tune_run.hpp"
 #include "python/src/bindings.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <exception>
@@ -121,26 +122,36 @@ struct Job {
   TuneOptions tune;
   TuneRunOptions run;
   std::vector<std::string> look_at;
+  std::optional<int> context;
   nb::object held_out;
   nb::object on_step, on_evaluation;
 };
 
-SplitExamples examples_of(const Model& model, const nb::object& data, const Job& job,
-                          const DataOptions& options) {
+SplitExamples examples_of(const Model& model, const nb::object& data, const Job& job) {
+  // more than this has to be asked for: memory grows with it
+  constexpr std::int64_t most = 512;
+  DataOptions options;
+  options.context = job.context.value_or(
+      static_cast<int>(std::min<std::int64_t>(most, model.text().trained_context)));
+  options.context_asked = job.context.has_value();
   std::vector<TuneExample> all = read(model, data, job.tune.task, job.look_at, options);
   if (job.held_out.is_none()) return {std::move(all), {}};
   if (PyFloat_Check(job.held_out.ptr())) {
     return split_held_out(std::move(all), nb::cast<double>(job.held_out), job.tune.seed);
   }
+  options.context_asked = false;  // what is evaluated on may be short
   return {std::move(all), read(model, job.held_out, job.tune.task, job.look_at, options)};
 }
 
-TuneResult tune(const PythonModel& self, const nb::object& data, const Path& output, Job job,
-                const DataOptions& data_options) {
+TuneResult tune(const PythonModel& self, const nb::object& data, const Path& output, Job job) {
   const std::shared_ptr<Shared> shared = self.shared();
-  const SplitExamples examples = examples_of(shared->model, data, job, data_options);
-  job.tune.scored = !examples.train.empty() && !std::isnan(examples.train.front().score);
-  job.tune.steps = tune_steps(examples.train.size(), job.tune, job.run);
+  const SplitExamples examples = examples_of(shared->model, data, job);
+  job.tune.context = job.context.value_or(
+      std::max(longest_example(examples.train), longest_example(examples.held_out)));
+  job.tune.scored = !std::isnan(examples.train.front().score);
+  // a constant rate knows of no end, so that a run may be resumed to go on for longer
+  const std::int64_t steps = tune_steps(examples.train.size(), job.tune, job.run);
+  if (job.tune.schedule != Schedule::constant) job.tune.steps = steps;
 
   const Turn::Held held(shared->turn);
   Callbacks callbacks(shared->turn);
@@ -176,19 +187,18 @@ void bind_training(nb::class_<PythonModel>& model) {
          std::string_view method, const nb::object& held_out, std::vector<std::string> look_at,
          std::vector<int> layers, std::vector<int> heads, std::optional<double> attention_weight,
          int rank, double alpha, double dropout, std::vector<std::string> targets,
-         const Path& start, std::int64_t steps, std::int64_t epochs, std::optional<int> context,
-         int batch_size, int accumulate, double learning_rate, double weight_decay, double clip,
-         std::string_view schedule, std::int64_t warmup, std::string_view precision,
-         bool checkpoint_activations, std::size_t memory_limit, std::uint64_t seed, bool shuffle,
-         std::int64_t evaluate_every, int most_worse, const Path& checkpoints,
-         std::int64_t checkpoint_every, bool resume, const nb::object& on_step,
-         const nb::object& on_evaluation) {
+         const std::optional<Path>& start, std::int64_t steps, std::int64_t epochs,
+         std::optional<int> context, int batch_size, int accumulate, double learning_rate,
+         double weight_decay, double clip, std::string_view schedule, std::int64_t warmup,
+         std::string_view precision, bool checkpoint_activations, std::size_t memory_limit,
+         std::uint64_t seed, bool shuffle, std::int64_t evaluate_every, int most_worse,
+         const std::optional<Path>& checkpoints, std::int64_t checkpoint_every, bool resume,
+         const nb::object& on_step, const nb::object& on_evaluation) {
         Job job;
         job.tune.task = chosen("task", task, tasks);
         job.tune.method = chosen("method", method, methods);
-        job.tune.lora = {rank, alpha, dropout, std::move(targets), start};
+        job.tune.lora = {rank, alpha, dropout, std::move(targets), start.value_or(Path())};
         job.tune.attention = {std::move(layers), std::move(heads), attention_weight};
-        job.tune.context = context.value_or(job.tune.context);
         job.tune.batch_size = batch_size;
         job.tune.accumulate = accumulate;
         job.tune.learning_rate = learning_rate;
@@ -205,31 +215,31 @@ void bind_training(nb::class_<PythonModel>& model) {
         job.run.shuffle = shuffle;
         job.run.evaluate_every = evaluate_every;
         job.run.patience = most_worse;
-        job.run.checkpoints = checkpoints;
+        job.run.checkpoints = checkpoints.value_or(Path());
         job.run.checkpoint_every = checkpoint_every;
         job.run.resume = resume;
         job.look_at = std::move(look_at);
         job.held_out = held_out;
         job.on_step = on_step;
         job.on_evaluation = on_evaluation;
-        return tune(
-            self, data, output, std::move(job),
-            {.context = context.value_or(job.tune.context), .context_asked = context.has_value()});
+        job.context = context;
+        return tune(self, data, output, std::move(job));
       },
       nb::arg("data"), nb::arg("output"), nb::kw_only(), nb::arg("task") = "language",
       nb::arg("method") = "lora", nb::arg("held_out") = nb::none(),
       nb::arg("look_at") = std::vector<std::string>{}, nb::arg("layers") = std::vector<int>{},
       nb::arg("heads") = std::vector<int>{}, nb::arg("attention_weight") = nb::none(),
       nb::arg("rank") = 8, nb::arg("alpha") = 16.0, nb::arg("dropout") = 0.0,
-      nb::arg("targets") = std::vector<std::string>{}, nb::arg("start") = Path(),
+      nb::arg("targets") = std::vector<std::string>{}, nb::arg("start") = nb::none(),
       nb::arg("steps") = 0, nb::arg("epochs") = 1, nb::arg("context") = nb::none(),
       nb::arg("batch_size") = 4, nb::arg("accumulate") = 1, nb::arg("learning_rate") = 1e-4,
       nb::arg("weight_decay") = 0.01, nb::arg("clip") = 0.0, nb::arg("schedule") = "constant",
       nb::arg("warmup") = 0, nb::arg("precision") = "automatic",
       nb::arg("checkpoint_activations") = false, nb::arg("memory_limit") = 0, nb::arg("seed") = 0,
       nb::arg("shuffle") = true, nb::arg("evaluate_every") = 0, nb::arg("patience") = 0,
-      nb::arg("checkpoints") = Path(), nb::arg("checkpoint_every") = 0, nb::arg("resume") = false,
-      nb::arg("on_step") = nb::none(), nb::arg("on_evaluation") = nb::none(),
+      nb::arg("checkpoints") = nb::none(), nb::arg("checkpoint_every") = 0,
+      nb::arg("resume") = false, nb::arg("on_step") = nb::none(),
+      nb::arg("on_evaluation") = nb::none(),
       nb::sig(
           "def tune(self, data: str | os.PathLike[str] | collections.abc.Iterable[str | "
           "collections.abc.Mapping[str, object]], output: str | os.PathLike[str], *, task: "
@@ -240,13 +250,15 @@ void bind_training(nb::class_<PythonModel>& model) {
           "collections.abc.Sequence[int] = (), heads: collections.abc.Sequence[int] = (), "
           "attention_weight: float | None = None, rank: int = 8, alpha: float = 16.0, dropout: "
           "float = 0.0, targets: collections.abc.Sequence[str] = (), start: str | "
-          "os.PathLike[str] = '', steps: int = 0, epochs: int = 1, context: int | None = None, "
+          "os.PathLike[str] | None = None, steps: int = 0, epochs: int = 1, context: int | None = "
+          "None, "
           "batch_size: int = 4, accumulate: int = 1, learning_rate: float = 1e-4, weight_decay: "
           "float = 0.01, clip: float = 0.0, schedule: typing.Literal['constant', 'cosine'] = "
           "'constant', warmup: int = 0, precision: typing.Literal['automatic', 'f32', 'bf16'] = "
           "'automatic', checkpoint_activations: bool = False, memory_limit: int = 0, seed: int = "
           "0, shuffle: bool = True, evaluate_every: int = 0, patience: int = 0, checkpoints: str | "
-          "os.PathLike[str] = '', checkpoint_every: int = 0, resume: bool = False, on_step: "
+          "os.PathLike[str] | None = None, checkpoint_every: int = 0, resume: bool = False, "
+          "on_step: "
           "collections.abc.Callable[[TuneStep], object] | None = None, on_evaluation: "
           "collections.abc.Callable[[TuneEvaluation, int], object] | None = None) -> TuneResult"),
       "Fine-tunes a language model or an encoder, and writes what was learned to `output`: an "
@@ -259,7 +271,8 @@ void bind_training(nb::class_<PythonModel>& model) {
       "adapted "
       "projections end in. start: an adapter to go on from. steps: updates; 0 for as many as "
       "epochs "
-      "take. context: tokens of an example at most, 512 where none is asked for. checkpoints: "
+      "take. context: tokens of an example at most; None for what the model was trained on, at "
+      "most 512. checkpoints: "
       "their "
       "folder, from which resume goes on. on_step and on_evaluation are called in this thread, and "
       "may use the model; False stops the run, which is then saved. Ctrl-C is seen between "

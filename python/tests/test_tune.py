@@ -55,7 +55,7 @@ def test_data_from_texts_and_files_are_the_same(llama, tmp_path):
         {"role": "user", "content": "The car?"}, {"role": "assistant", "content": "Too small."}]}]
     file = tmp_path / "data.jsonl"
     file.write_text("\n".join(json.dumps({"text": each} if isinstance(each, str) else each) for each in lines))
-    losses = [llama.tune(data, tmp_path / "out", steps=3, context=None).losses
+    losses = [llama.tune(data, tmp_path / "out", steps=3).losses
               for data in (lines, iter(lines), file, str(file))]
     assert all(each == losses[0] for each in losses) and len(losses[0]) == 3
 
@@ -88,9 +88,11 @@ def test_a_callback_stops_raises_and_uses_the_model(llama, tmp_path):
 
 def test_errors(llama, tmp_path):
     for options, words in (({"task": "chess"}, "chess"), ({"rank": 0}, "rank"), ({"learning_rate": -1.0}, "rate"),
-                           ({"method": "none"}, "none"), ({"task": "similarity"}, "")):
+                           ({"method": "none"}, "none"), ({"context": 500}, "128")):
         with pytest.raises(attn.UsageError, match=words):
             llama.tune(EXAMPLES, tmp_path / "out", steps=1, **options)
+    with pytest.raises(attn.UsageError, match="similarity"):
+        llama.tune([{"a": "The", "b": "elephant"}] * 2, tmp_path / "out", steps=1, task="similarity")
     with pytest.raises(attn.InvalidError, match="data.jsonl:2"):
         llama.tune([{"tokens": [1, 2]}, {"tokens": [1, 100_000]}], tmp_path / "out", steps=1)
     with pytest.raises(attn.FileError):
@@ -110,5 +112,5 @@ def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(llama, tmp_path, interrupt):
     steps = len(done) + 5
     resumed = llama.tune(EXAMPLES, tmp_path / "adapter", steps=steps, resume=True, **options)
     assert resumed.resumed_from >= len(done) and len(resumed.losses) == steps
-    straight = llama.tune(EXAMPLES, tmp_path / "straight", steps=steps, **{**options, "checkpoints": ""})
+    straight = llama.tune(EXAMPLES, tmp_path / "straight", steps=steps, **{**options, "checkpoints": None})
     assert straight.losses == resumed.losses
