@@ -86,8 +86,8 @@ class Examples(ExampleTest):
         text = tree.file("corpus.txt", CORPUS)
         for out, _ in self.each("tune", tree.text_model("llama"), text, "adapter"):
             losses = [float(line.split()[-1]) for line in out.splitlines()[:-1]]
-            self.assertGreater(len(losses), 9)
-            self.assertLess(sum(losses[-3:]), sum(losses[:3]))
+            self.assertGreaterEqual(len(losses), 5)
+            self.assertLess(losses[-1], losses[0])
             self.assertRegex(out.splitlines()[-1], r"^[1-9]\d* numbers trained$")
             self.tool(tree.text_model("llama"), "-p", "the", "-n", 2, "--lora", "adapter")
 

@@ -44,8 +44,8 @@ class PackageTest(unittest.TestCase):
             for option in options:
                 if option in ("-h", "--help", "--version"):
                     continue
-                # one more word that is wrong, so that nothing runs; only that one is complained of
-                _, err = done([self.tree.prefix / "bin" / tool, option, "--no-such-option"], code=2)
+                # beside one that is wrong, so that nothing runs; only that one is complained of
+                _, err = done([self.tree.prefix / "bin" / tool, "--no-such-option", option, "x"], code=2)
                 self.assertNotRegex(err, rf"not expected:.* {option}\b")
         self.assertEqual(self.complete("attn-run", "model.bin", "--top"),
                          {"--top-k", "--top-p", "--top-logits"})
