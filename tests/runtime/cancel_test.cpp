@@ -2,6 +2,7 @@
 
 #include "runtime/autodiff.hpp"
 #include "runtime/ops.hpp"
+#include "runtime/session.hpp"
 #include "support/files.hpp"
 #include "support/numbers.hpp"
 
@@ -36,16 +37,18 @@ class Cancelling final : public kernels::Workers {
 }  // namespace
 
 TEST_CASE("a cancelled run has written all weights or none", "[session]") {
-  constexpr std::int64_t rows = 300, width = 64;
+  // weights that are updated in several chunks, so that the flag rises in an update as well
+  constexpr std::int64_t rows = 30, width = 256;
   Graph g;
   const ValueId x = g.input("x", DType::f32, Shape{rows, width});
   const std::vector<ValueId> weights{g.weight("v", DType::f32, Shape{width, width}),
                                      g.weight("w", DType::f32, Shape{width, width})};
   const ValueId y =
       softmax(g, linear(g, unary(g, kernels::Unary::gelu, linear(g, x, weights[0])), weights[1]));
-  const ValueId loss =
-      dot(g, y, g.constant(DType::f32, Shape{rows, width}, std::vector<double>(rows * width, 0.5)));
-  const std::vector<ValueId> gradient = gradients(g, mul(g, loss, loss), weights);
+  std::vector<double> wanted(rows * width);
+  for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = static_cast<double>(i % 7);
+  const ValueId loss = dot(g, y, g.constant(DType::f32, Shape{rows, width}, wanted));
+  const std::vector<ValueId> gradient = gradients(g, loss, weights);
   const ValueId step = g.input("step", DType::i32, Shape{1});
   const ValueId rate = g.input("rate", DType::f64, Shape{1});
   std::vector<ValueId> fetches{loss};
@@ -93,7 +96,6 @@ TEST_CASE("a cancelled run has written all weights or none", "[session]") {
   for (int at = 1; at <= all; ++at) {
     run(at, regions, cancelled, changed);
     CHECK(cancelled != changed);
-    CHECK(cancelled == (regions < all));
     ++(cancelled ? ended : done);
   }
   CHECK(ended > 0);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 using namespace attn;
 using namespace attn::runtime;
@@ -17,22 +18,27 @@ namespace {
 
 /// Counts what is out, and hands out memory that is no zeros.
 struct Counted {
-  std::size_t bytes = 0;
+  std::size_t bytes = 0, odd_sizes = 0;
   int blocks = 0;
   bool empty = false;
-  std::shared_ptr<const Allocator> allocator = std::make_shared<Allocator>(
-      Allocator{[this](std::size_t size, std::size_t alignment) -> void* {
-                  if (empty) return nullptr;
-                  CHECK(size % alignment == 0);
-                  bytes += size;
-                  ++blocks;
-                  return std::memset(std::aligned_alloc(alignment, size), 0xab, size);
-                },
-                [this](void* data, std::size_t size, std::size_t) {
-                  bytes -= size;
-                  --blocks;
-                  std::free(data);
-                }});
+  std::shared_ptr<const Allocator> allocator;
+
+  Counted() {
+    Allocator own;
+    own.allocate = [this](std::size_t size, std::size_t alignment) -> void* {
+      if (empty) return nullptr;
+      if (size % alignment != 0) ++odd_sizes;
+      bytes += size;
+      ++blocks;
+      return std::memset(std::aligned_alloc(alignment, size), 0xab, size);
+    };
+    own.release = [this](void* data, std::size_t size, std::size_t) {
+      bytes -= size;
+      --blocks;
+      std::free(data);
+    };
+    allocator = std::make_shared<const Allocator>(std::move(own));
+  }
 };
 
 bool is_zero(const Memory& memory) {
@@ -60,6 +66,7 @@ TEST_CASE("memory is aligned, rounded up, and given back to where it came from",
     }
     CHECK(host.blocks == 0);
     CHECK(host.bytes == 0);
+    CHECK(host.odd_sizes == 0);
   }
   CHECK(Memory(0, 64, host.allocator, "a test").data() == nullptr);
   CHECK(Memory::zeros(0, 64, nullptr, "a test").data() == nullptr);

@@ -108,9 +108,12 @@ static void test_freed(void) {
   attn_examples* examples = NULL;
   attn_tuner* tuner = NULL;
   attn_cancel* cancel = NULL;
+  attn_tune_options options;
   WORKS(attn_generator_create(model, NULL, &generator, &error));
   WORKS(attn_examples_create(&examples, &error));
-  WORKS(attn_tuner_create(model, NULL, &tuner, &error));
+  CHECK(attn_tune_options_init(&options, sizeof options) == ATTN_OK);
+  options.context = 8;
+  WORKS(attn_tuner_create(model, &options, &tuner, &error));
   WORKS(attn_cancel_create(&cancel, &error));
   CHECK(attn_model_free(model) == ATTN_OK);
   CHECK(attn_model_free(model) == ATTN_BAD_HANDLE);

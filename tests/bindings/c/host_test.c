@@ -168,9 +168,12 @@ static void use_text(const attn_model_options* options, attn_status wanted) {
   attn_example example;
   const int32_t ids[6] = {1, 17, 30, 99, 5, 2};
   attn_generate_options text;
+  attn_tune_options tune;
   attn_status status;
   CHECK(attn_generate_options_init(&text, sizeof text) == ATTN_OK);
   text.max_tokens = 4;
+  CHECK(attn_tune_options_init(&tune, sizeof tune) == ATTN_OK);
+  tune.context = 8;
   CHECK(attn_example_init(&example, sizeof example) == ATTN_OK);
   example.tokens.ids = ids;
   example.tokens.count = 6;
@@ -178,7 +181,7 @@ static void use_text(const attn_model_options* options, attn_status wanted) {
   WORKS(attn_examples_add(examples, &example, &error));
   status = attn_generator_create(model, NULL, &generator, NULL);
   if (status == ATTN_OK) status = attn_generator_generate(generator, ids, 6, &text, NULL, NULL);
-  if (status == ATTN_OK) status = attn_tuner_create(model, NULL, &tuner, NULL);
+  if (status == ATTN_OK) status = attn_tuner_create(model, &tune, &tuner, NULL);
   if (status == ATTN_OK) status = attn_tuner_step(tuner, examples, 0, 1, NULL, NULL);
   CHECK(status == wanted || (wanted != ATTN_OK && status == ATTN_OK));
   CHECK(attn_examples_free(examples) == ATTN_OK);

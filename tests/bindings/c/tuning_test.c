@@ -168,7 +168,7 @@ static void test_steps(void) {
   SAYS(ATTN_USAGE, "learning rate", attn_tuner_create(model, &options, &none, &error));
   options = small_options();
   options.memory_limit = 1000;
-  SAYS(ATTN_MEMORY, "1000 bytes", attn_tuner_create(model, &options, &none, &error));
+  SAYS(ATTN_MEMORY, "limit is 1000", attn_tuner_create(model, &options, &none, &error));
   CHECK(none == NULL);
   CHECK(attn_model_free(model) == ATTN_OK); /* the tuners keep what they need */
   WORKS(attn_tuner_evaluate(second, examples, &after, &error));
