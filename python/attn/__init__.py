@@ -24,7 +24,7 @@ from ._attn import (
     TuneEvaluation,
     TuneResult,
     TuneStep,
-    __version__,
+    version,
 )
 from .attention import Attention
 from .errors import (
@@ -36,6 +36,8 @@ from .errors import (
     OutOfMemoryError,
     UsageError,
 )
+
+__version__ = version
 
 __all__ = [
     "Answer",

@@ -22,7 +22,7 @@ INK, QUIET = "#1b1f24", "#57606a"
 FONT = "font-family='system-ui,-apple-system,Segoe UI,Helvetica,Arial,sans-serif'"
 MARGIN = 20
 MAP_SIDE = 560  # of a map that stands alone, at most
-OVERVIEW_WIDTH, OVERVIEW_HEIGHT = 800, 1100  # of many maps together, about
+OVERVIEW_WIDTH, OVERVIEW_HEIGHT = 720, 1100  # of many maps together, about
 LEAST_PANEL, MOST_PANEL, GAP = 24, 150, 5
 LABELLED = 48  # tokens whose names still are legible along a map
 TOLD = 40  # tokens whose weights can be pointed at: each cell costs some 70 bytes
@@ -54,7 +54,8 @@ def _colours() -> Bytes:
         axis=-1,
     ).clip(0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(encoded * 255).astype(np.uint8)
+    colours: Bytes = np.rint(encoded * 255).astype(np.uint8)
+    return colours
 
 
 def _png(pixels: Bytes, colours: Bytes) -> str:
@@ -132,7 +133,7 @@ def _title(attention: Attention) -> str:
     layers, heads, _, keys = attention.weights.shape
     where = f"layer {attention.layers[0]}" if layers == 1 else f"{layers} layers"
     who = f"head {attention.heads[0]}" if heads == 1 else f"{heads} heads"
-    return f"attention: {where}, {who}, {keys} tokens"
+    return f"attention: {where}, {who}, {keys} tokens" if attention._numbered else f"attention: {keys} tokens"
 
 
 def _legend(x: float, y: float, colours: Bytes, largest: float) -> str:

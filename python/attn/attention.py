@@ -48,6 +48,8 @@ class Attention:
         self.tokens = list(tokens)
         self.layers = list(layers) if layers is not None else list(range(layer_count))
         self.heads = list(heads) if heads is not None else list(range(head_count))
+        # a map that nobody numbered is not called "layer 0, head 0"
+        self._numbered = layers is not None or heads is not None or layer_count * head_count > 1
         for name, given, wanted in (
             ("labels", self.labels, keys),
             ("query_labels", self.query_labels, queries),

@@ -17,12 +17,19 @@ import math
 import os
 import secrets
 import struct
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional, SupportsIndex, Union
 
 import numpy as np
+import numpy.typing as npt
 import safetensors.numpy
 
 from ._attn import convert
 from .errors import InvalidError
+
+Path = Union[str, "os.PathLike[str]"]
+Weights = Mapping[str, Any]  # numpy arrays, nested lists or PyTorch tensors
+Array = npt.NDArray[np.float32]
 
 __all__ = [
     "ExportError",
@@ -34,7 +41,7 @@ __all__ = [
 ]
 
 # The tensors of each architecture; a letter or word that stands twice is the same size.
-LAYOUTS = {
+LAYOUTS: dict[str, dict[str, tuple[str, ...]]] = {
     "attention_mechanism": {"weight": ("input_dim", "attention_units")},
     "self_attention": {
         "q_proj.weight": ("d", "d"),
@@ -63,7 +70,7 @@ class ExportError(InvalidError):
     """What was given is not a model of the architecture."""
 
 
-def save_attention_mechanism(path, weights, *, sample_input=None):
+def save_attention_mechanism(path: Path, weights: Weights, *, sample_input: Optional[Any] = None) -> None:
     """x [n, input_dim] is weighed by softmax over i of the sum of (x_i · weight).
 
     weights: `weight` [input_dim, attention_units]. sample_input: [n, input_dim], what the model runs on
@@ -74,7 +81,8 @@ def save_attention_mechanism(path, weights, *, sample_input=None):
     _write(path, "attention_mechanism", arrays, metadata)
 
 
-def save_self_attention(path, weights=None, *, scale=None, sample_input=None):
+def save_self_attention(path: Path, weights: Optional[Weights] = None, *, scale: Optional[float] = None,
+                        sample_input: Optional[Any] = None) -> None:
     """Scaled dot-product attention of x [n, d] over itself.
 
     weights: none (x is query, key and value) or `q_proj.weight`, `k_proj.weight`, `v_proj.weight`, each
@@ -85,7 +93,8 @@ def save_self_attention(path, weights=None, *, scale=None, sample_input=None):
     _write(path, "self_attention", arrays, metadata)
 
 
-def save_multi_head_attention(path, weights, *, num_heads, scale=None, sample_input=None):
+def save_multi_head_attention(path: Path, weights: Weights, *, num_heads: SupportsIndex,
+                              scale: Optional[float] = None, sample_input: Optional[Any] = None) -> None:
     """Attention in several heads over x [n, d] or [batch, n, d].
 
     weights: `q_proj.weight`, `k_proj.weight`, `v_proj.weight`, `out_proj.weight`, each [d, d], and
@@ -99,7 +108,8 @@ def save_multi_head_attention(path, weights, *, num_heads, scale=None, sample_in
     _write(path, "multi_head_attention", arrays, metadata | _sample(sample_input, sizes["d"], batches=True))
 
 
-def save_size_loss_attention(path, weights, *, sentence, size_words, vocab=None, scale=None):
+def save_size_loss_attention(path: Path, weights: Weights, *, sentence: str, size_words: Iterable[str],
+                             vocab: Optional[Iterable[str]] = None, scale: Optional[float] = None) -> None:
     """The words of a sentence as embeddings, the last word's query over all keys.
 
     weights: `embedding.weight` [vocab, d], `W_q.weight`, `W_k.weight`, `W_v.weight`, each [d, d].
@@ -129,7 +139,7 @@ def save_size_loss_attention(path, weights, *, sentence, size_words, vocab=None,
     _write(path, "size_loss_attention", arrays, metadata | _scale(scale))
 
 
-def _checked(architecture, weights):
+def _checked(architecture: str, weights: Weights) -> tuple[dict[str, Array], dict[str, int]]:
     """The float32 arrays of a state_dict, in the layout's order, and the sizes its letters stand for."""
     layout = LAYOUTS[architecture]
     for name in layout:
@@ -141,7 +151,7 @@ def _checked(architecture, weights):
             hint = "; the projection has no bias here (in PyTorch: bias=False)" if biased else ""
             raise ExportError(f"{architecture} has no tensor '{name}', only {_listed(layout)}{hint}")
     arrays = {name: _array(name, weights[name]) for name in layout}
-    sizes = {}
+    sizes: dict[str, int] = {}
     for name, dimensions in layout.items():
         shape = arrays[name].shape
         expected = "[" + ", ".join(dimensions) + "]"
@@ -156,7 +166,7 @@ def _checked(architecture, weights):
     return arrays, sizes
 
 
-def _array(name, value):
+def _array(name: str, value: Any) -> Array:
     """A tensor of PyTorch, or whatever numpy understands, as finite float32 in row-major order."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
@@ -177,7 +187,7 @@ def _array(name, value):
     return array
 
 
-def _sample(value, width, batches):
+def _sample(value: Optional[Any], width: Optional[int], batches: bool) -> dict[str, str]:
     if value is None:
         return {}
     array = _array("sample_input", value)
@@ -189,7 +199,7 @@ def _sample(value, width, batches):
     return {"attn.sample_input": _json(array.tolist())}
 
 
-def _scale(value):
+def _scale(value: Optional[float]) -> dict[str, str]:
     if value is None:
         return {}
     number = float(value)
@@ -198,29 +208,29 @@ def _scale(value):
     return {"attn.scale": repr(number)}
 
 
-def _integer(name, value):
+def _integer(name: str, value: SupportsIndex) -> int:
     try:
         return value.__index__()
     except AttributeError:
         raise ExportError(f"{name} is {value!r}, not a whole number") from None
 
 
-def _words(name, value):
+def _words(name: str, value: Iterable[str]) -> list[str]:
     words = list(value)
     if isinstance(value, str) or not all(isinstance(word, str) and word.split() == [word] for word in words):
         raise ExportError(f"{name} has to be a list of words without blanks, not {value!r}")
     return words
 
 
-def _json(value):
+def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _listed(names):
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names) or "nothing"
 
 
-def _write(path, architecture, arrays, metadata):
+def _write(path: Path, architecture: str, arrays: dict[str, Array], metadata: dict[str, str]) -> None:
     content = safetensors.numpy.save(arrays, {"attn.architecture": architecture, "attn.version": "1"} | metadata)
     (length,) = struct.unpack("<Q", content[:8])
     # safetensors shuffles the metadata from call to call: in order, the same model is the same bytes

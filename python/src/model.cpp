@@ -112,7 +112,8 @@ void bind_model(nb::module_& module) {
           [](const PythonModel& self, const Path& path) {
             in_turn(self, [&](Model& each) { each.save(path); });
           },
-          nb::arg("path"), "Writes a model.bin, whole or not at all.")
+          nb::arg("path"), nb::sig("def save(self, path: str | os.PathLike[str]) -> None"),
+          "Writes a model.bin, whole or not at all.")
       .def(
           "info",
           [](const PythonModel& self) {

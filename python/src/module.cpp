@@ -47,7 +47,7 @@ void bind_errors() {
 
 NB_MODULE(_attn, module) {
   namespace python = attn::python;
-  module.attr("__version__") = ATTN_VERSION;
+  module.attr("version") = ATTN_VERSION;
   python::bind_errors();
   python::bind_plain_data(module);
   python::bind_answer(module);

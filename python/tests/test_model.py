@@ -211,6 +211,7 @@ def test_train_ends_with_ctrl_c(interrupt):
 def test_types(tmp_path):
     """The stubs, with whose help a program of a user is checked."""
     pytest.importorskip("mypy")
+    pytest.importorskip("safetensors")  # attn.export is checked as well
     folder = pathlib.Path(attn.__file__).parent
     assert (folder / "py.typed").exists() and (folder / "_attn.pyi").exists()
     program = tmp_path / "program.py"
@@ -231,9 +232,10 @@ with attn.Model.open("model", threads=2, precision="bf16", adapters=["a", ("b", 
     model.embed(3)
 ''')
     environment = dict(os.environ, PYTHONPATH=str(folder.parent), MYPYPATH=str(folder.parent))
-    result = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir",
-                             str(tmp_path / "cache"), str(program)], capture_output=True, text=True,
-                            env=environment, cwd=tmp_path)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache")]
+    result, package = (subprocess.run([*mypy, *what], capture_output=True, text=True, env=environment, cwd=tmp_path)
+                       for what in ([str(program)], ["-p", "attn"]))
+    assert package.returncode == 0, package.stdout + package.stderr
     told = [line.split(": ", 1)[1] for line in result.stdout.splitlines()]
     # versions of mypy differ in how they call builtins
     revealed = [re.search('"(.*)"', line)[1].replace("builtins.", "") for line in told if "Revealed" in line]
