@@ -69,7 +69,7 @@ std::vector<std::string> tokenizer_json_seeds() {
       {"type": "Replace", "pattern": {"String": "a"}, "content": "bc"},
       {"type": "Prepend", "prepend": "\u2581"}]},
     "pre_tokenizer": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first"},
-    "added_tokens": [{"id": 5, "content": "word", "single_word": true, "lstrip": true}]})");
+    "added_tokens": [{"id": 3, "content": "e", "single_word": true, "lstrip": true}]})");
   seeds.push_back(
       R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"],
       "ignore_merges": true},

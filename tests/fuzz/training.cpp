@@ -121,7 +121,8 @@ bool run_data_lines(std::string_view input) {
   const auto choice = static_cast<unsigned char>(input.front());
   const bool lines = choice / tasks % 2 == 0;
   const auto file = scratch_file(lines ? "data.jsonl" : "data.txt", input.substr(1));
-  const DataOptions options{.context = 8};
+  constexpr int context = 24;
+  const DataOptions options{.context = context};
   const std::array<std::string, 1> look_at{"the"};
   return accepts([&] {
     const Model& model = base_model(choice % tasks == 2);
@@ -133,7 +134,8 @@ bool run_data_lines(std::string_view input) {
     }
     expect(!examples.empty(), "data without an error has examples");
     for (const TuneExample& example : examples) {
-      expect(!example.tokens.empty() && example.tokens.size() <= 8, "an example fits its context");
+      expect(!example.tokens.empty() && example.tokens.size() <= context,
+             "an example fits its context");
       expect(example.targets.empty() || example.targets.size() == example.tokens.size(),
              "an example has a target for each token");
       for (const std::vector<std::int32_t>* ids : {&example.tokens, &example.other}) {
