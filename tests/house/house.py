@@ -11,7 +11,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-ROOMS = ("include", "kernels", "runtime", "models", "tools", "bindings", "bench", "tests")
+ROOMS = ("include", "kernels", "runtime", "models", "tools", "bindings", "python", "bench", "tests")
 
 
 def files(root, suffixes, folders=ROOMS):

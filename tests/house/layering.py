@@ -15,6 +15,7 @@ MAY_INCLUDE = {
     "models": ("models", "runtime", "kernels"),
     "tools": ("tools", "models", "runtime", "kernels"),
     "bindings": ("bindings", "models", "runtime", "kernels"),
+    "python": ("python",),  # and the facade
     "bench": ("bench", "tools", "models", "runtime", "kernels"),
     # a room's tests see what the room sees, and what tests share
     "tests/kernels": ("tests/kernels", "tests/support", "kernels"),
@@ -30,7 +31,7 @@ MAY_INCLUDE = {
 # The public headers, and who may include them: errors are everybody's, the facade is what models
 # offer to those above.
 ERRORS = "include/attn/error.hpp"
-SEES_FACADE = ("include", "models", "tools", "bindings", "bench", "tests/models", "tests/tools",
+SEES_FACADE = ("include", "models", "tools", "bindings", "python", "bench", "tests/models", "tests/tools",
                "tests/bindings", "tests/support")
 
 # oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread
@@ -46,6 +47,7 @@ LIBRARIES = (
     (r"CLI/", ("tools/", "bench/")),
     (r"(cairo|ft2build|freetype|zlib)", ("tools/",)),
     (r"utf8proc", ("models/",)),
+    (r"nanobind/", ("python/",)),
     (r"(nlohmann|fmt|xxh)", ("runtime/", "models/", "tools/", "bindings/", "bench/", "tests/")),
 )
 XSIMD = re.compile(r"xsimd/")

@@ -2,7 +2,7 @@
 
     python3 tools/examples/make.py [FOLDER]
 
-Needs numpy and safetensors. The files are committed, so only who changes an example runs this; the
+Needs the Python package and safetensors (pip install ".[export]"). The files are committed, so only who changes an example runs this; the
 same input gives the same bytes.
 """
 
@@ -10,24 +10,23 @@ import json
 import pathlib
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools" / "export"))
-import attn_export
+import attn.export
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
 seeds = json.loads((ROOT / "tests" / "data" / "seeds.json").read_text())
 
 case = seeds["attention_mechanism"]
-attn_export.save_attention_mechanism(
+attn.export.save_attention_mechanism(
     folder / "attention-mechanism.bin", {"weight": case["weight"]}, sample_input=case["inputs"]
 )
 
-attn_export.save_self_attention(
+attn.export.save_self_attention(
     folder / "self-attention.bin", sample_input=seeds["self_attention"]["inputs"]
 )
 
 case = seeds["multi_head_attention"]
-attn_export.save_multi_head_attention(
+attn.export.save_multi_head_attention(
     folder / "multi-head.bin",
     {name: values for name, values in case.items() if name.endswith((".weight", ".bias"))},
     num_heads=case["num_heads"],
@@ -35,7 +34,7 @@ attn_export.save_multi_head_attention(
 )
 
 case = seeds["size_loss_attention"]
-attn_export.save_size_loss_attention(
+attn.export.save_size_loss_attention(
     folder / "size-loss.bin",
     case["final"],
     sentence=case["sentence"],

@@ -1,12 +1,10 @@
 """Multi-head attention: from a PyTorch module where PyTorch is installed, else from random arrays."""
 
-import pathlib
 import sys
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import attn_export
+import attn.export
 
 d, num_heads = 4, 2
 
@@ -25,6 +23,6 @@ except ImportError:
     weights["out_proj.bias"] = random.uniform(-bound, bound, d)
 
 out = sys.argv[1] if len(sys.argv) > 1 else "multi_head_attention.bin"
-attn_export.save_multi_head_attention(
+attn.export.save_multi_head_attention(
     out, weights, num_heads=num_heads, sample_input=[[1, 0, 1, 0], [0, 1, 0, 1], [1, 1, 0, 0]])
 print(f"{out}: run it with attn-run {out}")

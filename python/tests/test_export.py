@@ -1,6 +1,4 @@
-"""tools/export from arrays to model.bin and back, through safetensors and through our own reader and
-writer. Usage: export_test.py CONTAINER, the program of tests/support/container.cpp. Exits with 77
-(skipped) where numpy or safetensors is missing."""
+"""From arrays to model.bin and back, through safetensors and through our own reader and writer."""
 
 import json
 import os
@@ -8,28 +6,24 @@ import pathlib
 import struct
 import subprocess
 import sys
-import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-VENV = ROOT / "build/venv/bin/python"  # tools/dev test makes it
+import attn
+import numpy as np
+import pytest
 
-try:
-    import numpy as np
-    import safetensors
-    import safetensors.numpy
-except ImportError as error:
-    if VENV.exists() and sys.prefix == sys.base_prefix:  # not in a virtual environment yet
-        os.execv(VENV, [str(VENV), *sys.argv])
-    print(f"skipped: {error}")
-    sys.exit(77)
+safetensors = pytest.importorskip("safetensors")
+import attn.export  # noqa: E402
+import safetensors.numpy  # noqa: E402
 
-sys.path.insert(0, str(ROOT / "tools/export"))
-import attn_export
-
-CONTAINER = sys.argv[1]
-SEEDS = json.loads((ROOT / "tests/data/seeds.json").read_text())
+PYTHON = pathlib.Path(__file__).resolve().parents[1]
+SEEDS = json.loads((PYTHON.parent / "tests/data/seeds.json").read_text())
 INPUT = [[1, 0, 1, 0], [0, 1, 0, 1], [1, 1, 0, 0]]
 SENTENCE = "The pink elephant tried to get into the car but it was too"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
 
 
 def load(path):
@@ -45,9 +39,13 @@ def same(arrays, others):
 
 
 def through_ours(path):
-    """The file read and written by attn, as Python reads it."""
+    """The model read and written by attn, as Python reads it."""
     copy = path.with_suffix(".copy")
-    subprocess.run([CONTAINER, path, copy], check=True)
+    attn.Model.open(path, threads=1).save(copy)
+    return whole(copy)
+
+
+def whole(copy):
     prefix = copy.read_bytes()[:8]
     assert (8 + struct.unpack("<Q", prefix)[0]) % 64 == 0
     return load(copy)
@@ -93,7 +91,7 @@ def square(seed, d=4):
 
 
 def heads():
-    return {name: np.array(SEEDS["multi_head_attention"][name]) for name in attn_export.LAYOUTS["multi_head_attention"]}
+    return {name: np.array(SEEDS["multi_head_attention"][name]) for name in attn.export.LAYOUTS["multi_head_attention"]}
 
 
 def words():
@@ -103,32 +101,32 @@ def words():
 def test_attention_mechanism(folder):
     path = folder / "model.bin"
     weight = SEEDS["attention_mechanism"]["weight"]  # nested lists
-    attn_export.save_attention_mechanism(path, {"weight": weight}, sample_input=[[1, 2, 3], [4, 5, 6.5]])
+    attn.export.save_attention_mechanism(path, {"weight": weight}, sample_input=[[1, 2, 3], [4, 5, 6.5]])
     sample = {"attn.sample_input": "[[1.0, 2.0, 3.0], [4.0, 5.0, 6.5]]"}
     exported(path, "attention_mechanism", {"weight": weight}, sample)
 
 
 def test_self_attention(folder):
     path = folder / "model.bin"
-    attn_export.save_self_attention(path, sample_input=INPUT)
+    attn.export.save_self_attention(path, sample_input=INPUT)
     exported(path, "self_attention", {}, {"attn.sample_input": json.dumps(np.float32(INPUT).tolist())})
     # transposed: row-major is what counts, not how memory happens to lie
     weights = {f"{c}_proj.weight": square(ord(c)).T for c in "qkv"}
-    attn_export.save_self_attention(str(path), weights, scale=0.5)
+    attn.export.save_self_attention(str(path), weights, scale=0.5)
     exported(path, "self_attention", weights, {"attn.scale": "0.5"})
 
 
 def test_multi_head_attention(folder):
     path = folder / "model.bin"
     state = {name: Tensor(array) for name, array in heads().items()}
-    attn_export.save_multi_head_attention(path, state, num_heads=np.int64(2), sample_input=[INPUT, INPUT])
+    attn.export.save_multi_head_attention(path, state, num_heads=np.int64(2), sample_input=[INPUT, INPUT])
     sample = json.dumps(np.float32([INPUT, INPUT]).tolist())
     exported(path, "multi_head_attention", heads(), {"attn.num_heads": "2", "attn.sample_input": sample})
 
 
 def test_size_loss_attention(folder):
     path = folder / "model.bin"
-    attn_export.save_size_loss_attention(path, words(), sentence=SENTENCE, size_words=["elephant", "car"])
+    attn.export.save_size_loss_attention(path, words(), sentence=SENTENCE, size_words=["elephant", "car"])
     metadata = {
         "attn.vocab": json.dumps(SENTENCE.split()),
         "attn.size_words": '["elephant", "car"]',
@@ -136,11 +134,12 @@ def test_size_loss_attention(folder):
     }
     exported(path, "size_loss_attention", words(), metadata)
     vocab = ["größer", "als", *(f"w{i}" for i in range(11))]
-    attn_export.save_size_loss_attention(path, words(), sentence="größer als größer", size_words=["größer"], vocab=vocab)
+    attn.export.save_size_loss_attention(path, words(), sentence="größer als größer", size_words=["größer"], vocab=vocab)
     found, _ = load(path)
     assert json.loads(found["attn.vocab"]) == vocab and "größer" in found["attn.vocab"]
 
 
+@pytest.mark.skipif("ATTN_TEST_CONTAINER" not in os.environ, reason="ctest builds the program that reads and writes")
 def test_every_type_survives_our_reader_and_writer(folder):
     path = folder / "types.safetensors"
     random = np.random.default_rng(3)
@@ -149,7 +148,9 @@ def test_every_type_survives_our_reader_and_writer(folder):
     arrays |= {"u": np.arange(256, dtype="uint8"), "b": np.array([True, False]), "zero": np.zeros((0, 4), "float32"),
                "number": np.array(2.5)}
     safetensors.numpy.save_file(arrays, path, metadata={"key": "wörter\n"})
-    metadata, found = through_ours(path)
+    copy = folder / "copy"
+    subprocess.run([os.environ["ATTN_TEST_CONTAINER"], path, copy], check=True)
+    metadata, found = whole(copy)
     assert same(found, arrays)
     assert metadata["key"] == "wörter\n"
 
@@ -157,17 +158,17 @@ def test_every_type_survives_our_reader_and_writer(folder):
 def test_errors_say_what_is_wrong(folder):
     path = folder / "model.bin"
     path.write_bytes(b"old")
-    mechanism = attn_export.save_attention_mechanism
-    single = attn_export.save_self_attention
-    multi = attn_export.save_multi_head_attention
-    size = attn_export.save_size_loss_attention
+    mechanism = attn.export.save_attention_mechanism
+    single = attn.export.save_self_attention
+    multi = attn.export.save_multi_head_attention
+    size = attn.export.save_size_loss_attention
     three = {f"{c}_proj.weight": square(ord(c)) for c in "qkv"}
     sentence = {"sentence": SENTENCE, "size_words": ["car"]}
 
     def refused(function, weights, *parts, **options):
         try:
             function(path, weights, **options)
-        except attn_export.ExportError as error:
+        except attn.export.ExportError as error:
             missing = [part for part in parts if part not in str(error)]
             assert not missing, (missing, str(error))
         else:
@@ -204,7 +205,7 @@ def test_a_target_that_cannot_be_written_leaves_nothing(folder):
     target = folder / "folder"
     target.mkdir()
     try:
-        attn_export.save_self_attention(target)
+        attn.export.save_self_attention(target)
     except OSError:
         assert list(folder.iterdir()) == [target] and not list(target.iterdir())
     else:
@@ -212,8 +213,8 @@ def test_a_target_that_cannot_be_written_leaves_nothing(folder):
 
 
 def test_examples(folder):
-    examples = sorted((ROOT / "tools/export/examples").glob("*.py"))
-    assert [example.stem for example in examples] == sorted(attn_export.LAYOUTS)
+    examples = sorted((PYTHON / "examples/export").glob("*.py"))
+    assert [example.stem for example in examples] == sorted(attn.export.LAYOUTS)
     for example in examples:
         path = folder / "example.bin"
         subprocess.run([sys.executable, example, path], check=True, stdout=subprocess.DEVNULL)
@@ -221,12 +222,21 @@ def test_examples(folder):
         assert metadata["attn.architecture"] == example.stem
 
 
-def main():
-    for name, test in list(globals().items()):
-        if name.startswith("test_"):
-            with tempfile.TemporaryDirectory() as folder:
-                test(pathlib.Path(folder))
-            print(f"passed: {name}")
+def test_convert_packs_a_hugging_face_folder(folder, tiny_llama):
+    path = folder / "llama.bin"
+    done = attn.export.convert(tiny_llama, path, quantize="q8_0")
+    assert done["architecture"] == "llama" and done["requantized"] > 0
+    inputs = {"tokens": [5, 6, 7], "positions": [0, 1, 2]}
+    exact, rounded = (attn.Model.open(each).run(inputs) for each in (tiny_llama, path))
+    assert exact.keys() == rounded.keys()
+    for name in exact:
+        assert not np.array_equal(exact[name], rounded[name])
+        np.testing.assert_allclose(exact[name], rounded[name], atol=0.05 * np.abs(exact[name]).max())
 
 
-main()
+def test_convert_says_what_is_wrong(folder, tiny_llama):
+    with pytest.raises(attn.UsageError, match="(?i)q5_9"):
+        attn.export.convert(tiny_llama, folder / "x.bin", quantize="q5_9")
+    with pytest.raises(attn.FileError):
+        attn.export.convert(folder / "nothing", folder / "x.bin")
+    assert not list(folder.iterdir())

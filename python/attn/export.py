@@ -1,13 +1,16 @@
-"""Writes model.bin files from Python: a dictionary of arrays or a PyTorch state_dict becomes the
-safetensors container that attn-run, attn-tune and attn::Model::open read. Needs numpy and safetensors;
-PyTorch only if its tensors are what you have. The format is described in docs/model-format.md.
+"""Writes model.bin files: a dictionary of arrays or a PyTorch state_dict becomes the safetensors container
+that attn-run, attn-tune and Model.open() read. Needs safetensors (pip install "attn[export]"); PyTorch only
+if its tensors are what you have. The format is described in docs/model-format.md.
 
-    import attn_export
-    attn_export.save_self_attention("model.bin", module.state_dict(), sample_input=x)
+    import attn.export
+    attn.export.save_self_attention("model.bin", module.state_dict(), sample_input=x)
 
-Every function checks names, shapes and numbers first and raises ExportError saying what is wrong; a file
-that is already there is replaced only by a complete one.
+Every save function checks names, shapes and numbers first and raises ExportError saying what is wrong; a
+file that is already there is replaced only by a complete one. `convert` packs what is a model already: a
+folder in the Hugging Face layout, a GGUF file, adapters.
 """
+
+from __future__ import annotations
 
 import json
 import math
@@ -18,8 +21,12 @@ import struct
 import numpy as np
 import safetensors.numpy
 
+from ._attn import convert
+from .errors import InvalidError
+
 __all__ = [
     "ExportError",
+    "convert",
     "save_attention_mechanism",
     "save_self_attention",
     "save_multi_head_attention",
@@ -52,7 +59,7 @@ LAYOUTS = {
 ALIGNMENT = 64  # where the data begins: a cache line, as attn's own writer does it
 
 
-class ExportError(ValueError):
+class ExportError(InvalidError):
     """What was given is not a model of the architecture."""
 
 

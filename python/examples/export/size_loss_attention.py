@@ -1,12 +1,10 @@
 """A sentence with words of size, untrained: attn-tune draws the attention to them."""
 
-import pathlib
 import sys
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import attn_export
+import attn.export
 
 sentence = "The pink elephant tried to get into the car but it was too"
 d = 4
@@ -17,6 +15,6 @@ for name in ("W_q", "W_k", "W_v"):
     weights[f"{name}.weight"] = random.uniform(-bound, bound, (d, d))
 
 out = sys.argv[1] if len(sys.argv) > 1 else "size_loss_attention.bin"
-attn_export.save_size_loss_attention(
+attn.export.save_size_loss_attention(
     out, weights, sentence=sentence, size_words=["elephant", "car", "too"])
 print(f"{out}: run it with attn-run {out}, train it with attn-tune {out} --task size-loss -o tuned.bin")
