@@ -133,7 +133,7 @@ void integer_figures(const Effort& effort, const Report& report) {
         const auto got = integer_product(d, type, n, k, a, tiles);
         for (std::size_t i = 0; i < got.size(); ++i) {
           off.meet(std::fabs(static_cast<double>(got[i]) - exact[i].sum),
-                   [&] { return fmt::format("{}", type_name(type)); });
+                   [&] { return std::string(type_name(type)); });
         }
       }
     }
