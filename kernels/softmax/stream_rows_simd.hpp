@@ -119,8 +119,9 @@ inline double stream_row(const float* x, index_t count, float scale, const Waiti
   index_t c = 0;
   while (c < count) {
     const index_t end = count - c < in_floats ? count : c + in_floats;
+    const index_t paired = common < end ? common : end;
     vf s0(0.0F), s1(0.0F);
-    for (; c + 2 * lanes <= (common < end ? common : end); c += 2 * lanes) {
+    for (; c + 2 * lanes <= paired; c += 2 * lanes) {
       const vf e0 = exponential(vf::load_unaligned(x + c));
       const vf e1 = exponential(vf::load_unaligned(x + c + lanes));
       const vf y0 = vf::load_aligned(buffer + c) * factor;

@@ -191,7 +191,7 @@ void stored_figures(const Effort& effort, const Report& report) {
             const std::vector<Exact> of_rows(exact.begin(), exact.begin() + m * n);
             const double share = share_of_bound(c, of_rows, depth(row.name, isa, k));
             shares[{row.name, isa}].meet(share, [&] {
-              return fmt::format("type {}, {}", static_cast<int>(type), described({m, n, k}));
+              return fmt::format("{}, {}", type_name(type), described({m, n, k}));
             });
           }
         }

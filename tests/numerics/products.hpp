@@ -3,11 +3,12 @@
 // What products are held to. Derivations stand in docs/numerics.md.
 
 #include "kernels/isa.hpp"
-#include "kernels/types.hpp"
+#include "kernels/quant/quant.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,14 @@ inline double share_of_bound(const std::vector<float>& got, const std::vector<Ex
     if (!(share <= worst)) worst = share;
   }
   return worst;
+}
+
+/// As the table prints it.
+inline const char* type_name(kernels::WeightType type) {
+  constexpr const char* names[] = {"f32",  "f16",  "bf16", "q8_0", "q4_0", "q4_1",
+                                   "q5_0", "q5_1", "q4_k", "q5_k", "q6_k"};
+  static_assert(std::size(names) == std::size(kernels::all_weight_types));
+  return names[static_cast<std::size_t>(type)];
 }
 
 /// 64-byte aligned.

@@ -133,7 +133,7 @@ void integer_figures(const Effort& effort, const Report& report) {
         const auto got = integer_product(d, type, n, k, a, tiles);
         for (std::size_t i = 0; i < got.size(); ++i) {
           off.meet(std::fabs(static_cast<double>(got[i]) - exact[i].sum),
-                   [&] { return fmt::format("type {}", static_cast<int>(type)); });
+                   [&] { return std::string(type_name(type)); });
         }
       }
     }
@@ -174,7 +174,7 @@ void measure(WeightType type, index_t k, std::uint32_t seed, Isa isa, Grades& to
   const std::vector<Exact> exact = exact_products(many, n, k, a, w.values);
   std::vector<double> sums;
   for (const Exact& e : exact) sums.push_back(e.sum);
-  const auto where = [&] { return fmt::format("type {}, k {}", static_cast<int>(type), k); };
+  const auto where = [&] { return fmt::format("{}, k {}", type_name(type), k); };
 
   to.many.meet(test::nmse(product(type, isa, many, n, k, a, tiles), sums), where);
   const std::vector<float> c = product(type, isa, few, n, k, a, tiles);
