@@ -96,9 +96,10 @@ class PackageTest(unittest.TestCase):
             done(["dpkg-deb", "-x", path, root])
         files = lambda folder: {str(path.relative_to(folder)) for path in folder.rglob("*")  # noqa: E731
                                 if not path.is_dir()}
-        doc = lambda names: {name for name in names if name.startswith("share/doc/")}  # noqa: E731
         self.assertEqual(files(root / "usr"), files(self.tree.prefix))
-        self.assertEqual(len(doc(files(root / "usr"))), len(found))
+        for name in found:
+            documents = {path.name for path in (root / "usr" / "share" / "doc" / name).rglob("*")}
+            self.assertLess({"LICENSE", "libxsimd-dev", "nlohmann-json3-dev"}, documents)
         shared = root / "usr" / "lib" / f"libattn.so.{version}"
         self.assertNotIn(".symtab", done(["readelf", "-S", "-W", shared])[0])
         self.assertIn("0.9728", done([root / "usr" / "bin" / "attn-run"])[0])
