@@ -5,7 +5,10 @@ using attn::c::live;
 using attn::c::required;
 
 attn_status attn_cancel_create(attn_cancel** cancel, attn_error* error) {
-  return call(error, [&] { required(cancel, "cancel") = new attn_cancel; });
+  return call(error, [&] {
+    attn_cancel*& to = required(cancel, "cancel");
+    to = new attn_cancel;
+  });
 }
 
 attn_status attn_cancel_request(attn_cancel* cancel) {

@@ -56,7 +56,10 @@ attn_status attn_data_options_init(attn_data_options* options, size_t struct_siz
 }
 
 attn_status attn_examples_create(attn_examples** examples, attn_error* error) {
-  return call(error, [&] { required(examples, "examples") = new attn_examples; });
+  return call(error, [&] {
+    attn_examples*& to = required(examples, "examples");
+    to = new attn_examples;
+  });
 }
 
 attn_status attn_examples_add(attn_examples* examples, const attn_example* example,

@@ -28,11 +28,8 @@ void backwards(int tasks, void (*task)(void*, int), void* context) {
   for (int i = tasks; i-- > 0;) task(context, i);
 }
 
-std::vector<std::int32_t> answer(const Model& model,
-                                 const std::vector<std::int32_t>& to = prompt) {
-  return Generator(model)
-      .generate(to, {.max_tokens = 12, .sampling = {.temperature = 0}})
-      .tokens;
+std::vector<std::int32_t> answer(const Model& model, const std::vector<std::int32_t>& to = prompt) {
+  return Generator(model).generate(to, {.max_tokens = 12, .sampling = {.temperature = 0}}).tokens;
 }
 
 }  // namespace

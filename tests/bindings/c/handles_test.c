@@ -67,6 +67,7 @@ static void refused(attn_model* model, attn_generator* generator, attn_examples*
 
 static void test_null(void) {
   refused(NULL, NULL, NULL, NULL, NULL);
+  SAYS(ATTN_USAGE, "cancel", attn_cancel_create(NULL, &error));
   CHECK(attn_model_free(NULL) == ATTN_OK);
   CHECK(attn_generator_free(NULL) == ATTN_OK);
   CHECK(attn_examples_free(NULL) == ATTN_OK);
