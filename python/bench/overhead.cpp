@@ -5,8 +5,8 @@
 #include "attn/attn.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <fstream>
 #include <string>
@@ -20,17 +20,17 @@ template <class Work>
 double best_seconds(Work work) {
   double best = 1e30;
   for (int round = 0; round < rounds; ++round) {
-    const auto begin = std::chrono::steady_clock::now();
+    const std::clock_t begin = std::clock();
     work();
-    best = std::min(
-        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    best = std::min(best, static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC);
   }
   return best;
 }
 
 void compare(int count, char** arguments) {
-  attn::Model small =
-      attn::Model::create("self_attention", {{"embedding_size", "0"}}, 0, {.threads = 1});
+  attn::Options options;
+  options.threads = 1;
+  attn::Model small = attn::Model::create("self_attention", {{"embedding_size", "0"}}, 0, options);
   const std::vector<float> x{1, 0, 1, 0, 0, 1, 0, 1, 1, 1, 0, 0};
   const double seconds = best_seconds([&] {
     for (int i = 0; i < calls; ++i) (void)small.run({{"x", {3, 4}, std::span<const float>(x)}});
@@ -40,7 +40,7 @@ void compare(int count, char** arguments) {
     std::vector<std::string> sentences;
     std::ifstream file(arguments[1]);
     for (std::string line; std::getline(file, line);) sentences.push_back(line);
-    attn::Model model = attn::Model::open(arguments[2], {.threads = 1});
+    attn::Model model = attn::Model::open(arguments[2], options);
     const double embedding = best_seconds([&] {
       std::vector<std::vector<std::int32_t>> tokens;
       for (const std::string& text : sentences) {

@@ -18,21 +18,13 @@ inline constexpr std::chrono::milliseconds patience{50};
 
 /// Runs Python's signal handlers. Throws what they raise: KeyboardInterrupt, for Ctrl-C. Called
 /// with the GIL; only the main thread has signals.
-inline void check_signals() {
-  if (PyErr_CheckSignals() != 0) throw nanobind::python_error();
-}
+void check_signals();
 
 /// Looks for signals from inside of a long call, every `patience`.
 class Signals {
  public:
   /// Called without the GIL. Throws as check_signals().
-  void check() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_) return;
-    next_ = now + patience;
-    const nanobind::gil_scoped_acquire acquire;
-    check_signals();
-  }
+  void check();
 
  private:
   std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + patience;
@@ -69,35 +61,9 @@ class Turn {
   };
 
  private:
-  void take() {
-    const std::thread::id me = std::this_thread::get_id();
-    if (owner_.load() == me) {
-      throw Error(ErrorKind::usage, "this thread is inside of another call on the same model");
-    }
-    if (!mutex_.try_lock()) {
-      bool mine = false;
-      while (!mine) {
-        {
-          const nanobind::gil_scoped_release release;
-          mine = mutex_.try_lock_for(patience);
-        }
-        if (mine) break;
-        check_signals();
-      }
-    }
-    owner_.store(me);
-  }
-
-  void take_back() {
-    const nanobind::gil_scoped_release release;
-    mutex_.lock();
-    owner_.store(std::this_thread::get_id());
-  }
-
-  void give() {
-    owner_.store(std::thread::id());
-    mutex_.unlock();
-  }
+  void take();
+  void take_back();
+  void give();
 
   std::timed_mutex mutex_;
   std::atomic<std::thread::id> owner_;
