@@ -11,9 +11,13 @@ import threading
 import time
 import unittest
 
+VENV = pathlib.Path(__file__).resolve().parents[2] / "build/venv/bin/python"  # tools/dev test makes it
+
 try:
     import numpy
 except ImportError:
+    if VENV.exists() and sys.prefix == sys.base_prefix:  # not in a virtual environment yet
+        os.execv(VENV, [str(VENV), "-B", *sys.argv])
     print("there is no numpy")
     sys.exit(77)
 

@@ -8,8 +8,8 @@
 
 extern "C" {
 
-/// Sessions of so many threads over two models, each of `count` of them so many rounds; how many did
-/// not have the bits of the serial run before, −1 for an error.
+/// Sessions of so many threads over two models, each of `count` of them so many rounds; how many
+/// did not have the bits of the serial run before, −1 for an error.
 ATTN_API std::int64_t attn_test_sessions(const char* data, int threads, std::int64_t count,
                                          std::int64_t rounds) {
   try {
