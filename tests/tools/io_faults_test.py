@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import unittest
 
 from cli_support import RUN, TUNE, ToolTest
@@ -47,7 +48,9 @@ class EveryCall(WithFailingCalls, ToolTest):
         """How many calls on paths with that part there are, each having failed once."""
         command = list(map(str, command))
         self.clear(target)
-        out = self.call(*command)[0].encode()
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr.decode())
+        out = done.stdout
         new = self.files()
         failed = 0
         for call in calls:
@@ -61,7 +64,7 @@ class EveryCall(WithFailingCalls, ToolTest):
                 with self.subTest(command=command, call=call, at=at, error=error):
                     found = self.files()
                     if got == 0:
-                        self.assertEqual((printed, found, err), (out, new, ""))
+                        self.assertEqual((printed, found), (out, new), err)
                         # of what was only read and of folders; a missing file may be looked for twice
                         if must_fail:
                             self.assertIn(call, ("close", "stat", "fstat"))
