@@ -21,6 +21,12 @@ WRITES = ("open", "fstat", "write", "fsync", "close", "rename", "renameat")
 
 
 class EveryCall(WithFailingCalls, ToolTest):
+    tried = 0
+
+    @classmethod
+    def tearDownClass(cls):
+        print(f"{cls.tried} calls failed")
+
     def setUp(self):
         super().setUp()
         for folder in ("models", "out"):
@@ -61,6 +67,7 @@ class EveryCall(WithFailingCalls, ToolTest):
                 if got is None:
                     break
                 failed += 1
+                EveryCall.tried += 1
                 with self.subTest(command=command, call=call, at=at, error=error):
                     found = self.files()
                     if got == 0:
