@@ -6,17 +6,29 @@
 
 #include <cstdint>
 
+using attn::test::Sessions;
+
 extern "C" {
 
-/// Sessions of so many threads over two models, each of `count` of them so many rounds; how many
-/// did not have the bits of the serial run before, −1 for an error.
-ATTN_API std::int64_t attn_test_sessions(const char* data, int threads, std::int64_t count,
+/// Two models, open until attn_test_close(); null for an error.
+ATTN_API Sessions* attn_test_open(const char* data) {
+  try {
+    return new Sessions(data);
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+ATTN_API void attn_test_close(Sessions* sessions) { delete sessions; }
+
+/// Sessions by so many threads, each of `count` of them so many rounds; how many did not have the
+/// bits of the serial run before, −1 for an error.
+ATTN_API std::int64_t attn_test_sessions(const Sessions* sessions, int threads, std::int64_t count,
                                          std::int64_t rounds) {
   try {
-    const attn::test::Sessions sessions(data);
-    const auto expected = sessions.serial(static_cast<std::size_t>(count));
+    const auto expected = sessions->serial(static_cast<std::size_t>(count));
     return static_cast<std::int64_t>(
-        sessions.differing(expected, threads, static_cast<std::size_t>(rounds)));
+        sessions->differing(expected, threads, static_cast<std::size_t>(rounds)));
   } catch (...) {
     return -1;
   }

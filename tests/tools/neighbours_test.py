@@ -39,9 +39,15 @@ class Neighbours(unittest.TestCase):
     def test_bits_rest_and_names(self):
         attn = ctypes.CDLL(LIBRARY)
         attn.attn_test_sessions.restype = ctypes.c_int64
-        attn.attn_test_sessions.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+        attn.attn_test_sessions.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+        attn.attn_test_open.restype = ctypes.c_void_p
+        attn.attn_test_open.argtypes = [ctypes.c_char_p]
+        attn.attn_test_close.argtypes = [ctypes.c_void_p]
         attn.attn_test_other_openmp.restype = ctypes.c_double
         attn.attn_test_other_openmp.argtypes = [ctypes.c_int64]
+        models = attn.attn_test_open(DATA.encode())
+        self.assertTrue(models)
+        self.addCleanup(attn.attn_test_close, models)
         done = threading.Event()
         wrong = []
 
@@ -62,13 +68,16 @@ class Neighbours(unittest.TestCase):
         for thread in others:
             thread.start()
         try:
-            differing = attn.attn_test_sessions(DATA.encode(), 8, 40, 4)
+            differing = attn.attn_test_sessions(models, 8, 40, 4)
         finally:
             done.set()
             for thread in others:
                 thread.join()
         self.assertEqual((differing, wrong), (0, []))
 
+        # models stay open, and this thread has a team of OpenMP's and one of numpy's
+        attn.attn_test_other_openmp(10**6)
+        numpy.ones((300, 300)) @ numpy.ones((300, 300))
         time.sleep(1)
         before = cpu_seconds_by_thread()
         time.sleep(1)
@@ -81,7 +90,8 @@ class Neighbours(unittest.TestCase):
 
     def assert_no_clash(self):
         """No library in this process defines what ours does, but for what C++ lets stand in many."""
-        mapped = {line.split()[-1] for line in open("/proc/self/maps") if ".so" in line}
+        mapped = {line.split()[-1] for line in pathlib.Path("/proc/self/maps").read_text().splitlines()
+                  if ".so" in line}
         defined = collections.defaultdict(set)
         for path in mapped:
             if not os.path.exists(path):
