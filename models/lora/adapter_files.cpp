@@ -247,21 +247,22 @@ std::string config_text(const AdapterFile& adapter) {
   }
   const bool decoder =
       !adapter.modules.empty() && adapter.modules.front().name.starts_with("model.layers.");
-  Json config{{"alpha_pattern", Json::object()},
-              {"base_model_name_or_path", adapter.base},
-              {"bias", "none"},
-              {"fan_in_fan_out", false},
-              {"inference_mode", true},
-              {"init_lora_weights", true},
-              {"lora_dropout", adapter.dropout},
-              {"modules_to_save", nullptr},
-              {"peft_type", "LORA"},
-              {"r", adapter.rank},
-              {"rank_pattern", ranks},
-              {"target_modules", adapter.targets},
-              {"task_type", decoder ? "CAUSAL_LM" : "FEATURE_EXTRACTION"},
-              {"use_dora", false},
-              {"use_rslora", adapter.use_rslora}};
+  Json config = Json::object();
+  config["alpha_pattern"] = Json::object();
+  config["base_model_name_or_path"] = adapter.base;
+  config["bias"] = "none";
+  config["fan_in_fan_out"] = false;
+  config["inference_mode"] = true;
+  config["init_lora_weights"] = true;
+  config["lora_dropout"] = adapter.dropout;
+  config["modules_to_save"] = nullptr;
+  config["peft_type"] = "LORA";
+  config["r"] = adapter.rank;
+  config["rank_pattern"] = std::move(ranks);
+  config["target_modules"] = adapter.targets;
+  config["task_type"] = decoder ? "CAUSAL_LM" : "FEATURE_EXTRACTION";
+  config["use_dora"] = false;
+  config["use_rslora"] = adapter.use_rslora;
   // PEFT declares a whole number
   constexpr auto largest = static_cast<double>(runtime::largest_json_integer);
   if (std::fabs(adapter.alpha) <= largest && std::trunc(adapter.alpha) == adapter.alpha) {

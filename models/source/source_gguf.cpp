@@ -130,7 +130,10 @@ void read_scaling(const Gguf& file, const Keys& keys, Metadata& to) {
   }
   const auto factor = keys.value("rope.scaling.factor");
   if (!factor) fail(file, "key " + quote(keys.key("rope.scaling.factor")) + " is missing");
-  to.set("attn.rope_scaling", Json{{"rope_type", "linear"}, {"factor", *factor}}.dump());
+  Json scaling = Json::object();
+  scaling["rope_type"] = "linear";
+  scaling["factor"] = *factor;
+  to.set("attn.rope_scaling", scaling.dump());
 }
 
 void read_decoder(const Gguf& file, const std::string& architecture, Source& source) {
@@ -152,7 +155,10 @@ void read_decoder(const Gguf& file, const std::string& architecture, Source& sou
     if (factors->dtype != runtime::DType::f32) fail(file, "tensor 'rope_freqs.weight' is not F32");
     std::vector<float> values(factors->data.size() / sizeof(float));
     if (!values.empty()) std::memcpy(values.data(), factors->data.data(), factors->data.size());
-    to.set("attn.rope_scaling", Json{{"rope_type", "factors"}, {"factors", values}}.dump());
+    Json scaling = Json::object();
+    scaling["rope_type"] = "factors";
+    scaling["factors"] = values;
+    to.set("attn.rope_scaling", scaling.dump());
   }
 }
 

@@ -115,7 +115,8 @@ void read_rope(const Config& config, Metadata& to) {
   if (type != "linear" && type != "llama3") {
     scaling.fail("rope_type: " + quote(type) + " is not done here, only default, linear, llama3");
   }
-  Json kept{{"rope_type", type}};
+  Json kept = Json::object();
+  kept["rope_type"] = type;
   for (const char* key :
        {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
     if (const auto value = scaling.number(key)) {

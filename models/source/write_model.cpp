@@ -18,7 +18,9 @@ void write_model(const std::filesystem::path& path, const Metadata& metadata,
     const bool tiles = entry.layout == runtime::WeightLayout::tiles;
     if (!tiles && runtime::dtype_block(entry.dtype) == 1) continue;
     runtime::Json& about = (tiles ? packed : described)[entry.name];
-    about = {{"type", runtime::dtype_name(entry.dtype)}, {"shape", entry.shape}};
+    about = runtime::Json::object();
+    about["type"] = runtime::dtype_name(entry.dtype);
+    about["shape"] = entry.shape;
     if (tiles) about["layout"] = runtime::tiles_name;
     entry.dtype = DType::u8;
     entry.shape = {static_cast<std::int64_t>(entry.data.size())};

@@ -18,7 +18,9 @@ std::string ChatTemplate::render(std::span<const ChatMessage> messages, bool add
   jinja::Value variables = jinja::Value::object();
   jinja::Value list = jinja::Value::array();
   for (const ChatMessage& message : messages) {
-    list.push_back({{"role", message.role}, {"content", message.content}});
+    jinja::Value& each = list.emplace_back(jinja::Value::object());
+    each["role"] = message.role;
+    each["content"] = message.content;
   }
   variables["messages"] = std::move(list);
   variables["add_generation_prompt"] = add_generation_prompt;

@@ -17,11 +17,24 @@ using runtime::json_string;
 constexpr std::array<std::string_view, 4> model_names{"bpe", "scored", "unigram", "wordpiece"};
 
 Json step_json(const TokenizerStep& step) {
-  return {{"kind", step.kind},
-          {"a", step.a},
-          {"b", step.b},
-          {"flag", step.flag},
-          {"other", step.other}};
+  Json json = Json::object();
+  json["kind"] = step.kind;
+  json["a"] = step.a;
+  json["b"] = step.b;
+  json["flag"] = step.flag;
+  json["other"] = step.other;
+  return json;
+}
+
+Json token_json(const AddedToken& token) {
+  Json json = Json::object();
+  json["id"] = token.id;
+  json["text"] = token.text;
+  json["special"] = token.special;
+  json["strip_left"] = token.strip_left;
+  json["strip_right"] = token.strip_right;
+  json["single_word"] = token.single_word;
+  return json;
 }
 
 Json optional_json(std::optional<std::int32_t> id) { return id ? Json(*id) : Json(nullptr); }
@@ -83,7 +96,7 @@ class Reader {
 }  // namespace
 
 std::string to_json(const TokenizerSpec& spec) {
-  Json object;
+  Json object = Json::object();
   object["model"] = model_names[static_cast<std::size_t>(spec.model)];
   object["pieces"] = spec.pieces;
   object["scores"] = spec.scores;
@@ -102,14 +115,7 @@ std::string to_json(const TokenizerSpec& spec) {
   Json normalizers = Json::array(), pre_tokenizers = Json::array(), added = Json::array();
   for (const TokenizerStep& step : spec.normalizers) normalizers.push_back(step_json(step));
   for (const TokenizerStep& step : spec.pre_tokenizers) pre_tokenizers.push_back(step_json(step));
-  for (const AddedToken& token : spec.added) {
-    added.push_back({{"id", token.id},
-                     {"text", token.text},
-                     {"special", token.special},
-                     {"strip_left", token.strip_left},
-                     {"strip_right", token.strip_right},
-                     {"single_word", token.single_word}});
-  }
+  for (const AddedToken& token : spec.added) added.push_back(token_json(token));
   object["normalizers"] = std::move(normalizers);
   object["pre_tokenizers"] = std::move(pre_tokenizers);
   object["added"] = std::move(added);

@@ -5,7 +5,12 @@
 // Its destructor moves all elements onto a std::vector of values first, lest deep values use up the
 // stack. Where that vector gets no memory, an exception leaves a destructor and the process ends.
 // How deep values are is bounded here (JsonLimits, and the templates' own limit), so theirs may be
-// destroyed one inside the other. tests/faults/ shows that it does.
+// destroyed one inside the other.
+//
+// Two things more to know where memory may be short: a list in braces that becomes an object, as in
+// Json{{"key", 1}}, leaks it where a member gets no memory, and a null that becomes an object by
+// json["key"] is broken where the object gets none. So objects begin as Json::object(), and members
+// are assigned. tests/faults/ finds what forgets it.
 
 #include <nlohmann/json.hpp>
 

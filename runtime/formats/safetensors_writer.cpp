@@ -72,16 +72,18 @@ std::uint64_t checksum_of(std::span<const TensorEntry* const> tensors) {
 /// The length prefix and the padded header.
 std::string header_bytes(const std::map<std::string, std::string>& metadata,
                          std::span<const TensorEntry* const> tensors, const std::string& name) {
-  OrderedJson header;
+  OrderedJson header = OrderedJson::object();
   header[metadata_key] = metadata;
   std::uint64_t offset = 0;
   for (const TensorEntry* tensor : tensors) {
     const std::uint64_t end = offset + tensor->data.size();
     // appended, not looked up: operator[] of an ordered object searches all before it
-    header.get_ref<OrderedJson::object_t&>().emplace_back(
-        tensor->name, OrderedJson{{"dtype", dtype_name(tensor->dtype)},
-                                  {"shape", tensor->shape},
-                                  {"data_offsets", {offset, end}}});
+    auto& members = header.get_ref<OrderedJson::object_t&>();
+    members.emplace_back(tensor->name, OrderedJson::object());
+    OrderedJson& about = members.back().second;
+    about["dtype"] = dtype_name(tensor->dtype);
+    about["shape"] = tensor->shape;
+    about["data_offsets"] = std::array{offset, end};
     offset = end;
   }
   std::string text;

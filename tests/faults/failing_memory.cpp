@@ -52,6 +52,9 @@ FailingMemory::FailingMemory(long at, bool for_good) {
 }
 FailingMemory::~FailingMemory() { armed = false; }
 
+Spared::Spared() : failing_(armed.exchange(false)) {}
+Spared::~Spared() { armed = failing_; }
+
 bool memory_failed() { return came; }
 long held_blocks() { return held; }
 

@@ -12,6 +12,18 @@ class FailingMemory {
   ~FailingMemory();
 };
 
+/// While it lives, nothing fails: around what a test itself asks for.
+class Spared {
+ public:
+  Spared();
+  Spared(const Spared&) = delete;
+  Spared& operator=(const Spared&) = delete;
+  ~Spared();
+
+ private:
+  bool failing_;
+};
+
 /// Did the last one come to its failure?
 [[nodiscard]] bool memory_failed();
 

@@ -11,6 +11,7 @@
 #include "support/text_models.hpp"
 
 #include <limits>
+#include <map>
 #include <memory>
 
 using namespace attn;
@@ -27,8 +28,8 @@ Options options() {
 // Writes to one file in a folder of its own, where an old one stands.
 class Target {
  public:
-  Target() { reset(); }
-  [[nodiscard]] std::filesystem::path path() const { return folder_ / "target"; }
+  Target() { write_file(path_, old); }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   /// What stands there now; the old content is put back.
   std::string taken() {
     std::string now = read_file(path());
@@ -49,6 +50,7 @@ class Target {
  private:
   const std::string old = "what was there before";
   TemporaryFolder folder_;
+  const std::filesystem::path path_ = folder_ / "target";
 };
 
 std::vector<TuneExample> examples(int count) {
@@ -80,6 +82,12 @@ struct Tuned {
   Tuner tuner;
 };
 
+// Its bits.
+std::string number(double value) {
+  const Spared spared;
+  return bytes_in(std::vector<double>{value});
+}
+
 constexpr TuneMethod methods[] = {TuneMethod::lora, TuneMethod::full};
 const char* name_of(TuneMethod method) { return method == TuneMethod::lora ? "lora" : "full"; }
 
@@ -100,30 +108,24 @@ TEST_CASE("saving where memory is short", "[memory]") {
         name, make,
         [&](auto& object) {
           write(object);
-          return std::string("written");
+          return std::string("written");  // too short to ask for memory
         },
         [&] { target.reset(); });
   };
   const auto open = [&] { return Model::open(folder.path(), options()); };
   write_with("save", open, [&](Model& model) { model.save(target.path()); });
-  write_with(
-      "convert", [] { return 0; },
-      [&](int) {
-        (void)convert(folder.path(), target.path(), {.quantize = "q8_0", .pack = "avx2"});
-      });
-  write_with(
-      "merge", [] { return 0; },
-      [&](int) {
-        (void)convert(data_path("tiny-llama"), target.path(),
-                      {.adapters = {{data_path("tiny-llama/lora"), 1}}});
-      });
+  const auto nothing = [] { return 0; };
+  const ConvertOptions packed{.quantize = "q8_0", .pack = "avx2"};
+  write_with("convert", nothing, [&](int) { (void)convert(folder.path(), target.path(), packed); });
+  const std::filesystem::path llama = data_path("tiny-llama");
+  const ConvertOptions merged{.adapters = {{data_path("tiny-llama/lora"), 1}}};
+  write_with("merge", nothing, [&](int) { (void)convert(llama, target.path(), merged); });
+  const std::map<std::string, std::string> notes{{"note", "a"}};
   for (const TuneMethod method : methods) {
     write_with(
         std::string("write a checkpoint, ") + name_of(method),
         [&] { return std::make_unique<Tuned>(method); },
-        [&](std::unique_ptr<Tuned>& tuned) {
-          tuned->tuner.save_checkpoint(target.path(), {{"note", "a"}});
-        });
+        [&](std::unique_ptr<Tuned>& tuned) { tuned->tuner.save_checkpoint(target.path(), notes); });
   }
   write_with(
       "save what was tuned", [] { return std::make_unique<Tuned>(TuneMethod::full); },
@@ -137,40 +139,41 @@ TEST_CASE("tuning where memory is short", "[memory]") {
         std::string("plan, ") + name_of(method),
         [] { return std::make_unique<Model>(Model::open(data_path("tiny-llama"), options())); },
         [&](std::unique_ptr<Model>& model) {
-          return std::to_string(Tuner(*model, tune_options(method)).trained_parameters());
+          const Tuner tuner(*model, tune_options(method));
+          const Spared spared;
+          return std::to_string(tuner.trained_parameters());
         });
     // a step that had no memory did not begin: the next one has the bits of the first. Weights do
     // not move, so that the one after a step has them too
     sweep(
         std::string("step, ") + name_of(method), [&] { return std::make_unique<Tuned>(method); },
-        [&](std::unique_ptr<Tuned>& tuned) {
-          return bytes_in(std::vector<double>{tuned->tuner.step(batch).loss});
-        });
+        [&](std::unique_ptr<Tuned>& tuned) { return number(tuned->tuner.step(batch).loss); });
     sweep(
         std::string("evaluate, ") + name_of(method),
         [&] { return std::make_unique<Tuned>(method); },
-        [&](std::unique_ptr<Tuned>& tuned) {
-          return bytes_in(std::vector<double>{tuned->tuner.evaluate(batch).loss});
-        });
+        [&](std::unique_ptr<Tuned>& tuned) { return number(tuned->tuner.evaluate(batch).loss); });
   }
   const TemporaryFolder folder;
+  const std::filesystem::path checkpoint = folder / "checkpoint";
   {
     Tuned tuned(TuneMethod::lora);
     (void)tuned.tuner.step(batch);
-    tuned.tuner.save_checkpoint(folder / "checkpoint", {{"note", "a"}});
+    tuned.tuner.save_checkpoint(checkpoint, {{"note", "a"}});
   }
   sweep(
       "resume", [&] { return std::make_unique<Tuned>(TuneMethod::lora); },
       [&](std::unique_ptr<Tuned>& tuned) {
-        return tuned->tuner.resume(folder / "checkpoint").at("note") +
-               std::to_string(tuned->tuner.steps());
+        const auto notes = tuned->tuner.resume(checkpoint);
+        const Spared spared;
+        return notes.at("note") + std::to_string(tuned->tuner.steps());
       });
 }
 
 TEST_CASE("a run of tuning where memory is short", "[memory]") {
   const TextModelFolder model_folder("llama");
   const TemporaryFolder folder;
-  write_file(folder / "data.jsonl",
+  const std::filesystem::path data = folder / "data.jsonl";
+  write_file(data,
              "{\"text\": \"the small mouse went into the big house\"}\n"
              "{\"text\": \"the cat looked at the mouse\"}\n"
              "{\"messages\": [{\"role\": \"user\", \"content\": \"what?\"},"
@@ -179,23 +182,26 @@ TEST_CASE("a run of tuning where memory is short", "[memory]") {
     return std::make_unique<Model>(Model::open(model_folder.path(), options()));
   };
   sweep("read examples", make, [&](std::unique_ptr<Model>& model) {
+    const std::vector<TuneExample> read = language_examples(*model, data, {.context = 64});
+    const Spared spared;
     std::string all;
-    for (const TuneExample& example :
-         language_examples(*model, folder / "data.jsonl", {.context = 8})) {
+    for (const TuneExample& example : read) {
       all += example.name + bytes_in(example.tokens);
     }
     return all;
   });
   const std::vector<TuneExample> train = examples(4);
+  TuneRunOptions run;
+  run.steps = 2;
+  run.checkpoints = folder / "checkpoints";
+  run.checkpoint_every = 1;
   sweep(
       "a run with checkpoints", make,
       [&](std::unique_ptr<Model>& model) {
         Tuner tuner(*model, tune_options(TuneMethod::lora));
-        TuneRunOptions run;
-        run.steps = 2;
-        run.checkpoints = folder / "checkpoints";
-        run.checkpoint_every = 1;
-        return bytes_in(tune(tuner, train, {}, run).losses);
+        const TuneResult result = tune(tuner, train, {}, run);
+        const Spared spared;
+        return bytes_in(result.losses);
       },
       [&] { std::filesystem::remove_all(folder / "checkpoints"); });
 }
@@ -213,6 +219,8 @@ TEST_CASE("teaching where memory is short", "[memory]") {
     train.epochs = 3;
     // weights that do not move: what a failure leaves behind would show in the losses
     train.learning_rate = std::numeric_limits<double>::min();
-    return bytes_in(model.train({}, train).losses);
+    const TrainResult result = model.train({}, train);
+    const Spared spared;
+    return bytes_in(result.losses);
   });
 }

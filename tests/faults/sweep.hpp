@@ -31,8 +31,9 @@ template <class Numbers>
 
 /// Lets every request for memory inside `act` fail, the at-th once, and from the at-th on for good.
 /// Each time `make` makes what `act` works on, `act` gives its result or throws Error(memory) and
-/// nothing else, then the same object gives the result it gives without any failure, and after it
-/// is gone no memory is held that was not before. `undo`, where given, follows every act.
+/// nothing else (what it does itself stands under Spared), then the same object gives the result it
+/// gives without any failure, and after it is gone no memory is held that was not before. `undo`,
+/// where given, follows every act.
 template <class Make, class Act>
 void sweep(std::string_view name, Make&& make, Act&& act,
            const std::function<void()>& undo = nullptr) {

@@ -78,7 +78,8 @@ class Host {
 
 }  // namespace
 
-TEST_CASE("memory, descriptors and threads stay what they were after many inferences", "[load]") {
+TEST_CASE("memory, descriptors and threads stay what they were after many inferences",
+          "[load][soak]") {
   const std::int64_t many = long_form() ? 1'000'000 : 10'000;
   Host host;
   while (host.inferences < many / 5) host.turn();
