@@ -34,6 +34,8 @@ set(CPACK_COMPONENT_BENCH_DESCRIPTION "CPU runtime for attention models: attn-be
 set(CPACK_DEBIAN_LIB_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "${packages_lib} (= ${PROJECT_VERSION})")
+# what libattn.a needs; most link the shared library
+set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "libdnnl-dev, libutf8proc-dev, libxxhash-dev")
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
