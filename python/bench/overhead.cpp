@@ -14,7 +14,7 @@
 
 namespace {
 
-constexpr int rounds = 30, calls = 20'000;
+constexpr int rounds = 10, calls = 20'000;
 
 template <class Work>
 double best_seconds(Work work) {

@@ -15,8 +15,8 @@ import subprocess
 import sys
 import time
 
-ROUNDS, CALLS = 30, 20_000
-TURNS = 4
+ROUNDS, CALLS = 10, 20_000
+TURNS = 3
 
 
 def python_side(model_folder):
