@@ -101,7 +101,7 @@ TEST_CASE("what a chat template asks for and is not known is named, with its lin
 
 TEST_CASE("what a chat template raises is told in one line", "[chat][damage]") {
   for (const char* source :
-       {"{{ raise_exception('a\nb\ac') }}", "{{ 'a\nb' 'c\nd' }}", "{{ '\\\n' }}", "{{ \x01 }}"}) {
+       {"{{ raise_exception('a\nb\ac') }}", "{{ x 'c\nd' }}", "{{ '\\\n' }}", "{{ \x01 }}"}) {
     require_error(ErrorKind::invalid, {"chat template of x"}, [&] { (void)render(source); });
   }
 }
