@@ -22,15 +22,17 @@ MAY_INCLUDE = {
     "tests/models": ("tests/models", "tests/support", "models", "runtime", "kernels"),
     "tests/tools": ("tests/tools", "tests/support", "tools", "models", "runtime", "kernels"),
     "tests/bindings": ("tests/bindings", "tests/support", "bindings", "models", "runtime", "kernels"),
+    "tests/faults": ("tests/faults", "tests/support", "models", "runtime", "kernels"),
+    "tests/load": ("tests/load", "tests/support", "models", "runtime", "kernels"),
     # what a test takes from here, its own room still has to see: it would not link otherwise
-    "tests/support": ("tests/support", "models", "runtime", "kernels"),
+    "tests/support": ("tests/support", "tests/load", "models", "runtime", "kernels"),
 }
 
 # The public headers, and who may include them: errors are everybody's, the facade is what models
 # offer to those above.
 ERRORS = "include/attn/error.hpp"
 SEES_FACADE = ("include", "models", "tools", "bindings", "bench", "tests/models", "tests/tools",
-               "tests/bindings", "tests/support")
+               "tests/bindings", "tests/faults", "tests/load", "tests/support")
 
 # oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread
 OPENMP_DOORS = ("kernels/workers_openmp.cpp", "kernels/matmul/matmul_onednn.cpp", "bench/kernels/")
