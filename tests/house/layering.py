@@ -34,8 +34,10 @@ ERRORS = "include/attn/error.hpp"
 SEES_FACADE = ("include", "models", "tools", "bindings", "bench", "tests/models", "tests/tools",
                "tests/bindings", "tests/faults", "tests/load", "tests/support")
 
-# oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread
-OPENMP_DOORS = ("kernels/workers_openmp.cpp", "kernels/matmul/matmul_onednn.cpp", "bench/kernels/")
+# oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread; a test plays a host that
+# has a team of its own
+OPENMP_DOORS = ("kernels/workers_openmp.cpp", "kernels/matmul/matmul_onednn.cpp", "bench/kernels/",
+                "tests/support/neighbour.cpp")
 
 # library headers -> the paths (prefixes) that may include them
 LIBRARIES = (
