@@ -26,18 +26,23 @@ MAY_INCLUDE = {
     "tests/bindings": ("tests/bindings", "tests/support", "bindings", "models", "runtime", "kernels"),
     "tests/fuzz": ("tests/fuzz", "tests/support", "models", "runtime", "kernels"),
     "tests/sweeps": ("tests/sweeps", "tests/fuzz", "tests/support", "models", "runtime", "kernels"),
+    "tests/faults": ("tests/faults", "tests/support", "models", "runtime", "kernels"),
+    "tests/load": ("tests/load", "tests/support", "models", "runtime", "kernels"),
     # what a test takes from here, its own room still has to see: it would not link otherwise
-    "tests/support": ("tests/support", "models", "runtime", "kernels"),
+    "tests/support": ("tests/support", "tests/load", "models", "runtime", "kernels"),
 }
 
 # The public headers, and who may include them: errors are everybody's, the facade is what models
 # offer to those above.
 ERRORS = "include/attn/error.hpp"
 SEES_FACADE = ("include", "models", "tools", "bindings", "python", "bench", "tests/models", "tests/tools",
-               "tests/bindings", "tests/support", "tests/fuzz", "tests/sweeps")
+               "tests/bindings", "tests/support", "tests/fuzz", "tests/sweeps", "tests/faults",
+               "tests/load")
 
-# oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread
-OPENMP_DOORS = ("kernels/workers_openmp.cpp", "kernels/matmul/matmul_onednn.cpp", "bench/kernels/")
+# oneDNN's adapter holds an oneDNN that was built on OpenMP to one thread; a test plays a host that
+# has a team of its own
+OPENMP_DOORS = ("kernels/workers_openmp.cpp", "kernels/matmul/matmul_onednn.cpp", "bench/kernels/",
+                "tests/support/neighbour.cpp")
 
 # library headers -> the paths (prefixes) that may include them
 LIBRARIES = (
