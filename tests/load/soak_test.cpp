@@ -80,7 +80,7 @@ class Host {
 
 TEST_CASE("memory, descriptors and threads stay what they were after many inferences",
           "[load][soak]") {
-  const std::int64_t many = long_form() ? 1'000'000 : 10'000;
+  const std::int64_t many = long_form() ? 1'000'000 : 100'000;
   Host host;
   while (host.inferences < many / 5) host.turn();
   const Resources warm = resources();
