@@ -104,7 +104,10 @@ int main(int argc, char** argv) {
   }
   if (attn_model_open(argv[1], NULL, &model, &error) != ATTN_OK) return fail(&error);
   info.struct_size = sizeof info;
-  if (attn_model_get_info(model, &info, &error) != ATTN_OK) return fail(&error);
+  if (attn_model_get_info(model, &info, &error) != ATTN_OK) {
+    attn_model_free(model);
+    return fail(&error);
+  }
   printf("attn %s: %s, %lld parameters, %s, %d threads\n", attn_version(), info.architecture,
          (long long)info.parameters, info.isa, info.threads);
   if (!info.tokenizes) {

@@ -125,8 +125,9 @@ int main(int argc, char** argv) {
   open_pool(&p);
   options.parallel_for = parallel_for;
   options.parallel_for_user = &p;
-  if (generate(argv[1], &options, ours) != count) return 1;
+  i = generate(argv[1], &options, ours);
   close_pool(&p);
+  if (i != count) return 1;
 
   for (i = 0; i < count; ++i) printf("%d ", (int)ours[i]);
   printf("\n%d tokens, the same on both pools: %s; %s\n", count,

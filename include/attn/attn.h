@@ -15,7 +15,7 @@
  *
  * Memory. What comes out goes into the caller's buffers, or is borrowed from a handle: valid until
  * the handle's next call, or until it is freed. A buffer that is too small gives ATTN_ROOM, says
- * how much there has to be, and is not written.
+ * how much there has to be (of attn_model_embed() it is known beforehand), and is not written.
  *
  * Structs that may grow begin with struct_size, the sizeof that the caller was compiled with. Their
  * *_init(&options, sizeof options) sets it and the defaults; options of null are the defaults. Of a
@@ -26,7 +26,9 @@
  * the model itself may be used in several threads at the same time; different models never meet.
  *
  * Callbacks come from the thread that called, but for the thread pool's and the allocator's. A C++
- * exception in one ends the call with ATTN_UNEXPECTED. They do not call the handle that called. */
+ * exception in one ends the call with ATTN_UNEXPECTED, or ATTN_MEMORY where it says that there is
+ * none; after one in parallel_for the library does the tasks itself, and release may not throw.
+ * They do not call the handle that called. */
 
 #include "attn/export.h"
 

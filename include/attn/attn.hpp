@@ -82,7 +82,7 @@ struct Options {
   ParallelFor parallel_for = nullptr;
   Allocator allocator = {};
   Log log = nullptr;
-  /// Ends what is computed with this model: run, train, embed, attention, and generators and tuners
+  /// Ends what is computed with this model: run, train, embed, attention, tuners, and generators
   /// that have no token of their own. Opening and saving it are done to the end.
   std::optional<CancelToken> cancel = {};
 };

@@ -28,9 +28,8 @@ typedef enum attn_task_kind {
 typedef struct attn_example {
   size_t struct_size;
   attn_tokens tokens;
-  attn_tokens
-      targets;       /* what each position is to predict, -1: nothing; empty: the token after it */
-  attn_tokens words; /* attention: the word of each token, -1: none */
+  attn_tokens targets; /* what each position predicts, -1: nothing; empty: the next token */
+  attn_tokens words;   /* attention: the word of each token, -1: none */
   attn_tokens look_at; /* attention: the words to be looked at */
   attn_tokens other;   /* similarity: the other text */
   double score;        /* similarity: how alike, in [-1, 1]; NaN, the default: no score */

@@ -45,7 +45,7 @@ struct TuneResult {
   /// Of the update in the middle when ordered by speed, the first two of this run left out where
   /// there are more; 0 without any.
   double tokens_per_s = 0;
-  bool stopped = false;  ///< a callback or Tuner::cancel() ended the run
+  bool stopped = false;  ///< by a callback, Tuner::cancel() or the model's token
   bool out_of_patience = false;
   std::filesystem::path checkpoint;  ///< the last that was written; empty: none
 };

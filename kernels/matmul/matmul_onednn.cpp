@@ -100,6 +100,9 @@ bool tile(Isa isa, const MatmulArgs<float>& p, float* own) noexcept {
     return true;
   } catch (const std::bad_alloc&) {
     return false;
+  } catch (...) {  // nothing may leave a parallel region
+    scalar::matmul(serial_workers(), p);
+    return true;
   }
   for (index_t i = 0; i < p.m; ++i) {
     float* const row = sums + i * sums_row;

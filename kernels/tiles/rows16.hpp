@@ -31,9 +31,10 @@ struct Rows16 {
   Rows16 to;
   to.blocks = (k + 31) / 32;
   to.halves = static_cast<std::int8_t*>(memory);
-  to.words = to.halves + rows * to.blocks * Rows16::block_bytes;
-  to.scale = reinterpret_cast<float*>(to.words + rows * to.blocks * Rows16::block_bytes);
+  to.scale = reinterpret_cast<float*>(to.halves + rows * to.blocks * Rows16::block_bytes);
   to.sums = to.scale + rows * to.blocks;
+  // last: where they are not used, nothing of them is touched
+  to.words = reinterpret_cast<std::int8_t*>(to.sums + 2 * rows * to.blocks);
   return to;
 }
 

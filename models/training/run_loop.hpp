@@ -45,14 +45,16 @@ class RunLoop {
                                         " updates already, and this run is not to resume");
     }
     result.resumed_from = engine_.steps();
+    bool cancelled = false;
     try {
       result.out_of_patience = go();
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::cancelled) throw;
-      stopped_ = true;
+      cancelled = true;
     }
-    // who asked for a stop beside the last update has all of them
-    if (engine_.steps() == steps_) stopped_ = false;
+    // whose callback asked for a stop beside the last update has all there is; who cancelled may
+    // lack the last evaluation
+    stopped_ = cancelled || (stopped_ && engine_.steps() < steps_);
     write_last_checkpoint();
     result.stopped = stopped_;
     result.losses = record_.losses();

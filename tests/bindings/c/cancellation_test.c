@@ -113,7 +113,8 @@ static void test_middle(works* w) {
   attn_run_options run_options;
   attn_run_result result;
   attn_train_options train_options;
-  attn_train_result trained;
+  attn_train_result trained, untouched;
+  attn_model* fresh;
   static float values[texts * 64];
   CHECK(attn_generate_options_init(&options, sizeof options) == ATTN_OK);
   options.max_tokens = 100;
@@ -149,7 +150,12 @@ static void test_middle(works* w) {
   train_options.epochs = 1;
   trained.struct_size = sizeof trained;
   WORKS(attn_model_train(w->teaching, &train_options, &trained, &error));
-  CHECK(trained.loss_count == 1);
+  fresh = size_loss_model(NULL);
+  untouched.struct_size = sizeof untouched;
+  WORKS(attn_model_train(fresh, &train_options, &untouched, &error));
+  CHECK(trained.loss_count == 1 && untouched.loss_count == 1 &&
+        trained.losses[0] == untouched.losses[0]);
+  CHECK(attn_model_free(fresh) == ATTN_OK);
 }
 
 /* A generator's own token ends nothing else of its model. */
