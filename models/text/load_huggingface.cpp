@@ -117,9 +117,10 @@ class Loader {
       }
     }
     if (added != nullptr && added->is_array()) {
+      // of what there is before them: each would raise the limit of the next
+      const std::size_t tokens = spec_.pieces.size() + added->size();
       for (const Json& token : *added) {
-        place(id(json_member(token, "id", where_), "added_tokens"), text(token, "content"),
-              spec_.pieces.size() + added->size());
+        place(id(json_member(token, "id", where_), "added_tokens"), text(token, "content"), tokens);
       }
     }
     for (std::size_t i = 0; i < spec_.pieces.size(); ++i) {

@@ -71,7 +71,7 @@ class Interrupt:
 
     def __init__(self, after):
         self._timer = threading.Timer(after, self._send)
-        self.late = None
+        self.late = self._sent = None
 
     def _send(self):
         self._sent = time.monotonic()
@@ -82,9 +82,11 @@ class Interrupt:
         return self
 
     def __exit__(self, *exception):
-        assert not self._timer.is_alive(), "the call ended before it could be interrupted"
-        self.late = time.monotonic() - self._sent
+        ended = time.monotonic()
+        self._timer.cancel()
         self._timer.join()
+        assert self._sent is not None, "the call ended before it could be interrupted"
+        self.late = ended - self._sent
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -56,7 +57,7 @@ struct Largest {
   /// A NaN counts as the largest.
   template <class Where>
   void meet(double met, const Where& described) {
-    if (met <= value) return;
+    if (std::isnan(value) || met <= value) return;
     value = met;
     where = described();
   }

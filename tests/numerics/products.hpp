@@ -70,7 +70,7 @@ inline double share_of_bound(const std::vector<float>& got, const std::vector<Ex
     const double bound = gamma(roundings) * exact[i].magnitude;
     const double error = std::fabs(static_cast<double>(got[i]) - exact[i].sum);
     const double share = error == 0 ? 0 : error / bound;
-    if (!(share <= worst)) worst = share;
+    if (!std::isnan(worst) && !(share <= worst)) worst = share;  // a NaN stays
   }
   return worst;
 }

@@ -54,7 +54,7 @@ SoftmaxErrors softmax_errors(const Rows& rows, const std::vector<float>& got,
       largest = std::max(largest, exact[c]);
       sum += static_cast<double>(got[c]);
       const double off = std::fabs(static_cast<double>(got[c]) - exact[c]);
-      if (!(off <= error)) error = off;
+      if (!std::isnan(error) && !(off <= error)) error = off;  // a NaN stays
     }
     if (largest == 0) continue;  // all of it is masked
     const double ulp = std::ldexp(1.0, std::ilogb(static_cast<float>(largest)) - 23);

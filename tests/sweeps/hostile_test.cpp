@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
@@ -25,18 +25,25 @@ long peak_kilobytes() {
   return usage.ru_maxrss;
 }
 
+// of this thread: what the machine does beside is not its fault
+double processor_seconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 template <class Open>
 void refused_at_once(const std::string& what, Open&& open) {
   INFO(what);
   const long before = peak_kilobytes();
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = processor_seconds();
   try {
     open();
     FAIL_CHECK("it was opened");
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::invalid);
   }
-  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(100));
+  CHECK(processor_seconds() - begin < 0.1);
   CHECK(peak_kilobytes() - before <= 16 * 1024);
 }
 
@@ -115,6 +122,18 @@ TEST_CASE("a small vocabulary that claims large ids is refused at once", "[sweep
       (void)models::tokenizer_from_huggingface(texts);
     });
   }
+  refused_at_once("added tokens that each raise the limit of the next", [] {
+    models::HuggingFaceTexts texts;
+    texts.name = "hostile";
+    texts.tokenizer =
+        R"({"model": {"type": "BPE", "merges": [], "vocab": {"a": 0}}, "added_tokens": [)";
+    for (std::int64_t id = 65'000; id < 1 << 26; id = 2 * id + 65'000) {
+      texts.tokenizer +=
+          R"({"id": )" + std::to_string(id) + R"(, "content": "t)" + std::to_string(id) + "\"}, ";
+    }
+    texts.tokenizer += R"({"id": 1, "content": "b"}]})";
+    (void)models::tokenizer_from_huggingface(texts);
+  });
 }
 
 TEST_CASE("a tokenizer whose steps multiply a text is stopped", "[sweep]") {
