@@ -12,12 +12,8 @@ namespace attn::python {
 Answer::Answer(std::shared_ptr<Shared> shared, Request request)
     : shared_(std::move(shared)), request_(std::move(request)) {
   const nb::gil_scoped_release release;
-  generator_ = shared_->generators.take(shared_->model, request_.generator);
-  request_.options.on_token = [this](const GeneratedToken& token) { return put(token.text); };
-  request_.options.on_prompt = [this](std::int64_t, std::int64_t) {
-    const std::lock_guard lock(mutex_);
-    if (cancelled_) throw Error(ErrorKind::cancelled, "the answer was closed");
-  };
+  lent_ = shared_->generators.take(shared_->model, request_.generator);
+  request_.options.on_token = [this](const GeneratedToken& token) { return put(token); };
   thread_ = std::thread([this] { generate(); });
 }
 
@@ -27,33 +23,45 @@ void Answer::generate() {
   std::exception_ptr error;
   std::optional<Generation> result;
   try {
-    result = generator_->generate(request_.prompt, request_.options);
+    result = lent_.generator->generate(request_.prompt, request_.options);
   } catch (...) {
     error = std::current_exception();
   }
   const std::lock_guard lock(mutex_);
-  result_ = std::move(result);
-  error_ = error;
+  if (result) {
+    result_ = std::move(result);
+  } else if (cancelled_) {  // in the middle of a forward pass
+    result_.emplace();
+    result_->prompt = request_.prompt;
+    result_->tokens = tokens_;
+    result_->finish = Finish::cancelled;
+  } else {
+    error_ = error;
+  }
   done_ = true;
   changed_.notify_all();
 }
 
 // Waits until the piece before was read.
-bool Answer::put(std::string_view text) {
+bool Answer::put(const GeneratedToken& token) {
   std::unique_lock lock(mutex_);
-  if (text.empty()) return !cancelled_;
+  tokens_.push_back(token.id);
+  if (token.text.empty()) return !cancelled_;
   changed_.wait(lock, [this] { return cancelled_ || !piece_; });
   if (cancelled_) return false;
-  piece_ = std::string(text);
+  piece_ = std::string(token.text);
   changed_.notify_all();
   return true;
 }
 
 void Answer::join() {
-  if (!thread_.joinable()) return;
   const nb::gil_scoped_release release;
+  const std::lock_guard alone(joining_);
+  if (!thread_.joinable()) return;
   thread_.join();
-  shared_->generators.give(std::move(generator_), request_.generator);
+  shared_->generators.give(std::move(lent_));
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
 }
 
 std::optional<std::string> Answer::next() {
@@ -71,7 +79,10 @@ std::optional<std::string> Answer::next() {
     if (piece) return piece;
     if (done) {
       join();
-      if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+      std::unique_lock lock(mutex_);
+      const std::exception_ptr error = std::exchange(error_, nullptr);
+      lock.unlock();
+      if (error) std::rethrow_exception(error);
       return std::nullopt;
     }
     try {
@@ -87,11 +98,17 @@ void Answer::close() noexcept {
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
+    if (!done_) lent_.cancel.cancel();  // then it may be another answer's already
     piece_.reset();
+    error_ = nullptr;
     changed_.notify_all();
   }
   join();
-  error_ = nullptr;
+}
+
+const Generation* Answer::result() const {
+  const std::lock_guard lock(mutex_);
+  return ended_ && result_ ? &*result_ : nullptr;
 }
 
 namespace {
@@ -142,7 +159,7 @@ void bind_answer(nb::module_& module) {
       "The pieces of text of an answer, each some whole characters, as they are "
       "generated; at most one piece is computed before it is asked for. Ctrl-C while "
       "one is waited for raises KeyboardInterrupt and ends the answer, and so do "
-      "close() and dropping it. One thread at a time.")
+      "close(), from any thread, and dropping it. One thread at a time reads it.")
       .def(
           "__iter__", [](nb::object self) { return self; }, nb::sig("def __iter__(self) -> Answer"))
       .def("__next__",
@@ -155,8 +172,9 @@ void bind_answer(nb::module_& module) {
       .def_prop_ro(
           "finish",
           [](const Answer& self) -> std::optional<std::string> {
-            if (!self.result()) return std::nullopt;
-            return name_of(self.result()->finish);
+            const Generation* const result = self.result();
+            return result != nullptr ? std::optional<std::string>(name_of(result->finish))
+                                     : std::nullopt;
           },
           "Why it ended: end_token, stop_string, length, context_full or cancelled. None before.")
       .def_prop_ro(

@@ -33,31 +33,35 @@ class Answer {
   Answer& operator=(const Answer&) = delete;
 
   /// The next piece of text, or nothing at the end. Throws what generating threw, and what a
-  /// signal's handler raises, after which the answer is closed. With the GIL, without which it
-  /// waits.
+  /// signal's handler raises, after which the answer is closed. One thread at a time. With the GIL,
+  /// without which it waits.
   [[nodiscard]] std::optional<std::string> next();
 
-  /// Ends the answer where it is. With the GIL.
+  /// Ends the answer where it is, also while another thread waits for its next piece. With the GIL.
   void close() noexcept;
 
-  /// What is known of it: nothing before its end.
-  [[nodiscard]] const std::optional<Generation>& result() const { return result_; }
+  /// What is known of it: null before its end was read, or close().
+  [[nodiscard]] const Generation* result() const;
 
  private:
   void generate();
-  [[nodiscard]] bool put(std::string_view text);
+  [[nodiscard]] bool put(const GeneratedToken& token);
   void join();
 
   std::shared_ptr<Shared> shared_;
-  std::unique_ptr<Generator> generator_;
+  Generators::Lent lent_;
   Request request_;
-  std::optional<Generation> result_;  // read after the thread has been joined
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;  // of all until `thread_`
   std::condition_variable changed_;
   std::optional<std::string> piece_;
+  std::vector<std::int32_t> tokens_;
   bool done_ = false, cancelled_ = false;
+  bool ended_ = false;  // joined: result_ stays as it is
   std::exception_ptr error_;
+  std::optional<Generation> result_;
+
+  std::mutex joining_;  // whoever reads and whoever closes
   std::thread thread_;
 };
 

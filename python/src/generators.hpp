@@ -14,32 +14,39 @@ namespace attn::python {
 
 class Generators {
  public:
+  /// A generator, what it was made with, and what ends it.
+  struct Lent {
+    std::unique_ptr<Generator> generator;
+    GeneratorOptions options;
+    CancelToken cancel;
+  };
+
   /// One that stands idle and was made with the same options, or a new one.
-  [[nodiscard]] std::unique_ptr<Generator> take(const Model& model,
-                                                const GeneratorOptions& options) {
+  [[nodiscard]] Lent take(const Model& model, const GeneratorOptions& options) {
     {
       const std::lock_guard lock(mutex_);
-      if (idle_ && context_ == options.context && kv_type_ == options.kv_type) {
+      if (idle_.generator && idle_.options.context == options.context &&
+          idle_.options.kv_type == options.kv_type) {
+        idle_.cancel.reset();
         return std::move(idle_);
       }
-      idle_.reset();  // its cache may be what a new one lacks memory for
+      idle_.generator.reset();  // its cache may be what a new one lacks memory for
     }
-    return std::make_unique<Generator>(model, options);
+    Lent lent{nullptr, options, {}};
+    lent.options.cancel = lent.cancel;
+    lent.generator = std::make_unique<Generator>(model, lent.options);
+    return lent;
   }
 
   /// Keeps the last one that was given back.
-  void give(std::unique_ptr<Generator> generator, const GeneratorOptions& options) {
+  void give(Lent lent) {
     const std::lock_guard lock(mutex_);
-    idle_ = std::move(generator);
-    context_ = options.context;
-    kv_type_ = options.kv_type;
+    idle_ = std::move(lent);
   }
 
  private:
   std::mutex mutex_;
-  std::unique_ptr<Generator> idle_;
-  int context_ = 0;
-  KvType kv_type_ = KvType::f32;
+  Lent idle_;
 };
 
 }  // namespace attn::python

@@ -122,7 +122,10 @@ void bind_model(nb::module_& module) {
           "Tensors, memory, instructions, threads.")
       .def_prop_ro("architecture",
                    [](const PythonModel& self) { return self.model().architecture(); })
-      .def_prop_ro("metadata", [](const PythonModel& self) { return self.model().metadata(); })
+      .def_prop_ro("metadata",
+                   [](const PythonModel& self) {
+                     return in_turn(self, [](Model& each) { return each.metadata(); });
+                   })
       .def_prop_ro("text", [](const PythonModel& self) { return self.model().text(); })
       .def_prop_ro(
           "inputs",

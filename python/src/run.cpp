@@ -98,9 +98,12 @@ nb::dict run(const PythonModel& self, const nb::dict& inputs) {
   const std::shared_ptr<Shared> shared = self.shared();
   const Turn::Held held(shared->turn);
   if (shared->inputs.empty()) shared->inputs = shared->model.inputs();
+  // names are borrowed, and other threads may change the caller's dict meanwhile
+  const auto mine = nb::steal<nb::dict>(PyDict_Copy(inputs.ptr()));
+  if (!mine.is_valid()) throw nb::python_error();
   std::vector<Given> all;
-  all.reserve(inputs.size());
-  for (const auto& [name, value] : inputs) all.push_back(given(shared->inputs, name, value));
+  all.reserve(mine.size());
+  for (const auto& [name, value] : mine) all.push_back(given(shared->inputs, name, value));
   std::vector<Input> list;
   list.reserve(all.size());
   for (const Given& each : all) list.push_back(each.input);
