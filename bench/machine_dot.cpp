@@ -1,5 +1,6 @@
 #include "bench/machine_dot.hpp"
 
+#include "bench/machine.hpp"
 #include "bench/machine_rate.hpp"
 
 #include <benchmark/benchmark.h>
@@ -139,6 +140,16 @@ double dot_limit(Dot dot, int threads) {
                                   [&](index_t, index_t repeats) { loop.run(steps * repeats); });
   }
   return at->second;
+}
+
+Bf16Limit bf16_limit(kernels::Isa isa, int threads) {
+  Bf16Limit best{std::string(kernels::isa_name(isa)) + " f32", arithmetic_limit(isa, threads)};
+  if (isa < kernels::Isa::avx512) return best;
+  for (const Dot dot : {Dot::avx512_bf16, Dot::amx_bf16}) {
+    const double rate = dot_limit(dot, threads);
+    if (rate > best.rate) best = {std::string(dot_name(dot)), rate};
+  }
+  return best;
 }
 
 }  // namespace attn::bench

@@ -1,6 +1,9 @@
 #pragma once
 
+#include "kernels/isa.hpp"
+
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace attn::bench {
@@ -21,5 +24,12 @@ inline constexpr std::array dots{Dot::avx512_bf16, Dot::avx512_vnni, Dot::amx_bf
 /// Multiplications and additions in 10^9 a second, in registers alone, on `threads` threads at
 /// once; remembered as machine.hpp's limits are. 0 where it is not supported.
 [[nodiscard]] double dot_limit(Dot dot, int threads);
+
+/// What products of bf16 can reach at most where kernels of a level run.
+struct Bf16Limit {
+  std::string name;  ///< of the fastest instructions: a Dot's, or the level's own and "f32"
+  double rate = 0;   ///< as dot_limit()
+};
+[[nodiscard]] Bf16Limit bf16_limit(kernels::Isa isa, int threads);
 
 }  // namespace attn::bench

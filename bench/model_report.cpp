@@ -49,13 +49,10 @@ struct Limit {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Limit, name, rate)
 
 Limit measure_arithmetic(bool bf16, const std::string& isa, int threads) {
-  Limit best{isa + " f32", 1e9 * arithmetic_limit(kernels::choose_isa(isa).isa, threads)};
-  if (!bf16 || (isa != "avx512" && isa != "amx")) return best;
-  for (const Dot dot : {Dot::avx512_bf16, Dot::amx_bf16}) {
-    const double rate = 1e9 * dot_limit(dot, threads);
-    if (rate > best.rate) best = {std::string(dot_name(dot)), rate};
-  }
-  return best;
+  const kernels::Isa level = kernels::choose_isa(isa).isa;
+  if (!bf16) return {isa + " f32", 1e9 * arithmetic_limit(level, threads)};
+  const Bf16Limit limit = bf16_limit(level, threads);
+  return {limit.name, 1e9 * limit.rate};
 }
 
 Limit measure_reading(std::int64_t bytes, int threads) {

@@ -1,6 +1,7 @@
 #include "bench/report.hpp"
 
 #include "bench/machine.hpp"
+#include "bench/machine_dot.hpp"
 
 #include <map>
 #include <memory>
@@ -50,6 +51,12 @@ void Meter::flops(double operations, int threads) {
   const double reached = rate(operations);
   state_.counters["GFLOP/s"] = reached;
   state_.counters["limit%"] = 100 * reached / arithmetic_limit(isa(), threads);
+}
+
+void Meter::bf16_flops(double operations, int threads) {
+  const double reached = rate(operations);
+  state_.counters["GFLOP/s"] = reached;
+  state_.counters["limit%"] = 100 * reached / bf16_limit(isa(), threads).rate;
 }
 
 void Meter::bytes(const Traffic& traffic) {

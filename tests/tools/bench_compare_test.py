@@ -205,6 +205,10 @@ class CompareTest(ToolTest):
         for name in ("bin/calls", "llama.cpp/bin/calls"):
             self.assertEqual(sum("Q4_K_M.gguf" in call for call in self.calls(name)), 4)
 
+    def test_without_attn_there_is_nothing_to_compare(self):
+        _, err = self.compare(code=1, programs=self.folder / "nowhere")
+        self.assertRegex(err, r"^bench/compare: no .*/nowhere/\S+: tools/dev build makes it\n$")
+
     def test_weight_types_without_llama_quantize_are_left_out_in_a_line(self):
         out, err = self.compare("-t", "1", "-r", "1", "--only", "pp512$", programs=self.our_programs("scalar"))
         self.assertEqual([row[0] for row in self.table(out)[1:]], ["SmolLM2 pp512"])
