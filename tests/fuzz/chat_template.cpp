@@ -29,7 +29,10 @@ std::vector<std::string> chat_template_seeds() {
   std::ifstream file(std::string(ATTN_TEST_DATA) + "/chat/cases.json");
   for (const runtime::Json& each : runtime::Json::parse(file)) {
     const auto source = each["template"].get<std::string>();
-    if (source.size() <= find_target("chat_template").longest) seeds.push_back(source);
+    // those that refuse our conversation are finds for the mutator, no good inputs
+    if (source.size() <= find_target("chat_template").longest && run_chat_template(source)) {
+      seeds.push_back(source);
+    }
   }
   seeds.push_back(joined({test::byte_tokenizer().chat_template, "<|im_end|>\n\xff"}));
   return seeds;

@@ -56,14 +56,13 @@ int main(int count, char** begin) {
   }
   const Target& target = find_target(first);
   const std::vector<std::string> seeds = target.seeds();
-  const auto taken = std::count_if(seeds.begin(), seeds.end(), target.run);
-  expect(taken > 0, "a seed is a good input");
+  for (const std::string& seed : seeds) expect(target.run(seed), "a seed is a good input", seed);
   const auto files = files_of(arguments.subspan(1));
   for (const std::filesystem::path& file : files) {
     std::fprintf(stderr, "%s\n", file.c_str());
     (void)target.run(attn::test::read_file(file));
   }
-  std::printf("%s: %zu seeds, %td good, %zu files\n", std::string(target.name).c_str(),
-              seeds.size(), taken, files.size());
+  std::printf("%s: %zu seeds, %zu files\n", std::string(target.name).c_str(), seeds.size(),
+              files.size());
   return 0;
 }
