@@ -232,7 +232,9 @@ with attn.Model.open("model", threads=2, precision="bf16", adapters=["a", ("b", 
     model.open("model", precision="f8")
     model.embed(3)
 ''')
-    environment = dict(os.environ, PYTHONPATH=str(folder.parent), MYPYPATH=str(folder.parent))
+    environment = dict(os.environ)
+    if folder.parent.name != "site-packages":  # what is installed is found without, and refused here
+        environment |= {"PYTHONPATH": str(folder.parent), "MYPYPATH": str(folder.parent)}
     mypy = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir", str(tmp_path / "cache")]
     # what attn.ray stands on is optional; without it mypy can tell nothing of attn.ray's own types
     modules = [path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "ray")]
