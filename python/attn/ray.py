@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import ray
 
 from attn import Model
@@ -32,7 +32,7 @@ __all__ = ["Embedder", "Generator", "TextMapper", "embed", "generate", "map_text
 
 def actor_threads() -> int:
     """The CPUs that Ray gave this actor, as a number of threads: at least 1."""
-    resources = ray.get_runtime_context().get_assigned_resources()
+    resources = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
     return max(1, int(resources.get("CPU", 1)))
 
 
