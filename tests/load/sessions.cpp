@@ -37,12 +37,13 @@ Sessions::Sessions(const std::filesystem::path& data, int threads)
       qwen_(Model::open(data / "tiny-qwen2", options_)) {}
 
 std::string Sessions::run(std::size_t number) const {
-  switch (number % 5) {
+  switch (number % 6) {
     case 0: return generate(llama_, number);
     case 1: return generate(qwen_, number);
     case 2: return embed(number);
     case 3: return answer_together(number);
-    default: return cancel_tuning(number);
+    case 4: return cancel_tuning(number);
+    default: return cancel_generating(number);
   }
 }
 
@@ -98,6 +99,24 @@ std::string Sessions::cancel_tuning(std::size_t number) const {
   }
   other.join();
   return result;
+}
+
+// Cancelled wherever it is, by a token; what counts is that it goes on from there.
+std::string Sessions::cancel_generating(std::size_t number) const {
+  const CancelToken cancel;
+  Generator generator(llama_, {.context = 64, .batch = 16, .cancel = cancel});
+  GenerateOptions options;
+  options.max_tokens = 4;
+  std::string result;
+  std::thread other([&] { cancel.cancel(); });
+  try {
+    for (;;) (void)generator.generate(prompt_of(number), options);
+  } catch (const Error& error) {
+    result = error.kind() == ErrorKind::cancelled ? "cancelled" : error.what();
+  }
+  other.join();
+  cancel.reset();
+  return result + bytes_in(generator.generate(prompt_of(number + 1), options).tokens);
 }
 
 std::vector<std::string> Sessions::serial(std::size_t count) const {

@@ -39,6 +39,7 @@ class Sessions {
   [[nodiscard]] std::string answer_together(std::size_t number) const;
   [[nodiscard]] std::string embed(std::size_t number) const;
   [[nodiscard]] std::string cancel_tuning(std::size_t number) const;
+  [[nodiscard]] std::string cancel_generating(std::size_t number) const;
 
   std::filesystem::path data_;
   Options options_;
