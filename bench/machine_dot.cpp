@@ -144,8 +144,8 @@ double dot_limit(Dot dot, int threads) {
 
 Bf16Limit bf16_limit(kernels::Isa isa, int threads) {
   Bf16Limit best{std::string(kernels::isa_name(isa)) + " f32", arithmetic_limit(isa, threads)};
-  if (isa < kernels::Isa::avx512) return best;
   for (const Dot dot : {Dot::avx512_bf16, Dot::amx_bf16}) {
+    if (isa < (dot == Dot::amx_bf16 ? kernels::Isa::amx : kernels::Isa::avx512)) continue;
     const double rate = dot_limit(dot, threads);
     if (rate > best.rate) best = {std::string(dot_name(dot)), rate};
   }

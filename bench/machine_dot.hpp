@@ -25,7 +25,7 @@ inline constexpr std::array dots{Dot::avx512_bf16, Dot::avx512_vnni, Dot::amx_bf
 /// once; remembered as machine.hpp's limits are. 0 where it is not supported.
 [[nodiscard]] double dot_limit(Dot dot, int threads);
 
-/// What products of bf16 can reach at most where kernels of a level run.
+/// What products of bf16 can reach at most with the instructions of a level.
 struct Bf16Limit {
   std::string name;  ///< of the fastest instructions: a Dot's, or the level's own and "f32"
   double rate = 0;   ///< as dot_limit()

@@ -53,10 +53,10 @@ void Meter::flops(double operations, int threads) {
   state_.counters["limit%"] = 100 * reached / arithmetic_limit(isa(), threads);
 }
 
-void Meter::bf16_flops(double operations, int threads) {
+void Meter::bf16_flops(double operations, int threads, kernels::Isa level) {
   const double reached = rate(operations);
   state_.counters["GFLOP/s"] = reached;
-  state_.counters["limit%"] = 100 * reached / bf16_limit(isa(), threads).rate;
+  state_.counters["limit%"] = 100 * reached / bf16_limit(level, threads).rate;
 }
 
 void Meter::bytes(const Traffic& traffic) {

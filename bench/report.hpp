@@ -62,8 +62,9 @@ class Meter {
   /// multiply-adds in registers at level isa().
   void flops(double operations, int threads = 1);
 
-  /// The same of products of bf16, against the fastest instructions for them.
-  void bf16_flops(double operations, int threads = 1);
+  /// The same of products of bf16, against the fastest instructions for them at a level: that of
+  /// whoever computes, which is not isa() for a peer.
+  void bf16_flops(double operations, int threads, kernels::Isa level);
 
   /// Against a copy; against reading where less than a tenth is written; against an update in place
   /// where most of what is written is.

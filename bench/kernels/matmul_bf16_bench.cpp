@@ -81,7 +81,7 @@ void ours(benchmark::State& state, const Shape& s, int threads) {
     p.c = set.c.data();
     chosen.run(isa(), pool, p);
   }
-  meter.bf16_flops(s.flops(), threads);
+  meter.bf16_flops(s.flops(), threads, isa());
   state.SetLabel(chosen.name);
 }
 
@@ -120,7 +120,7 @@ void onednn(benchmark::State& state, const Shape& s, int threads) {
     on.wait();
     next = next + 1 == sets.size() ? 0 : next + 1;
   }
-  meter.bf16_flops(s.flops(), threads);
+  meter.bf16_flops(s.flops(), threads, kernels::supported_isas().back());
   state.SetLabel(how.impl_info_str());
   omp_set_num_threads(1);
 }

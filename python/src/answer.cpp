@@ -22,22 +22,24 @@ Answer::~Answer() { close(); }
 void Answer::generate() {
   std::exception_ptr error;
   std::optional<Generation> result;
+  bool cut = false;  // in the middle of a forward pass
   try {
     result = lent_.generator->generate(request_.prompt, request_.options);
+  } catch (const Error& failure) {
+    cut = failure.kind() == ErrorKind::cancelled;
+    error = std::current_exception();
   } catch (...) {
     error = std::current_exception();
   }
   const std::lock_guard lock(mutex_);
-  if (result) {
-    result_ = std::move(result);
-  } else if (cancelled_) {  // in the middle of a forward pass
-    result_.emplace();
-    result_->prompt = request_.prompt;
-    result_->tokens = tokens_;
-    result_->finish = Finish::cancelled;
-  } else {
-    error_ = error;
+  if (cut) {
+    result.emplace();
+    result->prompt = std::move(request_.prompt);
+    result->tokens = std::move(tokens_);
+    result->finish = Finish::cancelled;
   }
+  result_ = std::move(result);
+  if (!cancelled_) error_ = error;
   done_ = true;
   changed_.notify_all();
 }
@@ -188,7 +190,8 @@ void bind_answer(nb::module_& module) {
           [](const Answer& self) {
             return self.result() ? self.result()->prompt : std::vector<std::int32_t>();
           },
-          "Ids of the prompt as it was read; empty before the end.")
+          "Ids of the prompt as it was read, or as it was given where the answer was closed within "
+          "a forward pass; empty before the end.")
       .def_prop_ro(
           "reused", [](const Answer& self) { return self.result() ? self.result()->reused : 0; },
           "Tokens of the prompt that had been read for the answer before.")

@@ -220,17 +220,32 @@ def test_an_end_is_known_when_it_was_read(llama):
 
 
 def test_another_thread_closes_an_answer(llama):
+    whole, _ = greedy(llama, "The elephant", max_tokens=200)
+    ends = []
     for _ in range(50):
         answer = llama.generate("The elephant", temperature=0)
-        reader = threading.Thread(target=lambda answer=answer: list(answer))
-        closers = [threading.Thread(target=answer.close) for _ in range(2)]
+        texts, raised, begun = [], [], threading.Event()
+
+        def read(answer=answer, texts=texts, raised=raised, begun=begun):
+            try:
+                for text in answer:
+                    texts.append(text)
+                    begun.set()
+            except BaseException as error:
+                raised.append(error)
+
+        reader = threading.Thread(target=read, daemon=True)
         reader.start()
-        next(llama.generate("A car", max_tokens=1, temperature=0))
+        assert begun.wait(30)
+        closers = [threading.Thread(target=answer.close, daemon=True) for _ in range(2)]
         for closer in closers:
             closer.start()
         for thread in (reader, *closers):
-            thread.join()
-        assert list(answer) == [] and answer.finish in ("cancelled", "end_token", "context_full")
+            thread.join(30)
+            assert not thread.is_alive()
+        assert raised == [] and whole.startswith("".join(texts)[: len(whole)]) and list(answer) == []
+        ends.append(answer.finish)
+    assert set(ends) <= {"cancelled", "end_token", "context_full"} and "cancelled" in ends
 
 
 def test_an_answer_outlives_the_model(tiny_llama):

@@ -104,7 +104,8 @@ std::string Sessions::cancel_tuning(std::size_t number) const {
 // Cancelled wherever it is, by a token; what counts is that it goes on from there.
 std::string Sessions::cancel_generating(std::size_t number) const {
   const CancelToken cancel;
-  Generator generator(llama_, {.context = 64, .batch = 16, .cancel = cancel});
+  // one token at a time: bits do not depend on where it was cancelled, and so what was kept is kept
+  Generator generator(llama_, {.context = 64, .batch = 1, .cancel = cancel});
   GenerateOptions options;
   options.max_tokens = 4;
   std::string result;
@@ -116,7 +117,7 @@ std::string Sessions::cancel_generating(std::size_t number) const {
   }
   other.join();
   cancel.reset();
-  return result + bytes_in(generator.generate(prompt_of(number + 1), options).tokens);
+  return result + bytes_in(generator.generate(prompt_of(number), options).tokens);
 }
 
 std::vector<std::string> Sessions::serial(std::size_t count) const {
