@@ -78,8 +78,8 @@ class Kills:
         """A run, killed until it comes to its end by itself, and at most so often."""
         run = Run(self.folder / f"killed{self.method}-{self.chains}", self.method)
         self.chains += 1
-        for _ in range(most):
-            if not self.kill(run):
+        for kills in range(1, most + 1):
+            if not self.kill(run, kills):
                 break
         # to the end from where it is, if there is anything
         result = run.finish("--checkpoint-every", "1", *(["--resume"] if run.checkpoints() else []))
@@ -91,8 +91,8 @@ class Kills:
         assert not left, left
         shutil.rmtree(run.folder)
 
-    def kill(self, run):
-        """False if the run ended first."""
+    def kill(self, run, kills):
+        """The so-manieth of this run; False if the run ended first."""
         resume = ["--resume"] if run.checkpoints() else []
         process = subprocess.Popen(
             run.command("--checkpoint-every", "1", "--log", "log.jsonl", *resume), cwd=run.folder,
@@ -109,13 +109,14 @@ class Kills:
         self.kills += 1
         self.times.append(delay)
         self.in_writes += any((run.folder / "out.checkpoints").glob(".attn-*"))
-        self.inspect(run)
+        self.inspect(run, kills)
         return True
 
-    def inspect(self, run):
+    def inspect(self, run, kills):
         checkpoints = run.checkpoints()
         steps = [int(path.stem[len("step-"):]) for path in checkpoints]
-        assert len(steps) <= 3, steps  # two, and the one before that was to go
+        # two, and for each kill one that was to go: the next checkpoint that is written whole takes them all along
+        assert len(steps) <= 2 + kills, steps
         logged = run.logged_steps()
         if logged > 1:  # the checkpoint of the update before stands
             assert max(steps, default=0) >= logged - 1, (steps, logged)
