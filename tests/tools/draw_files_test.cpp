@@ -43,10 +43,10 @@ ErrorKind kind_of(Call call) {
 }
 
 std::string drawn(const tools::AttentionPicture& picture, const std::string& name) {
-  const Folder folder;
-  write_heatmap(folder.file(name), picture);
+  const TemporaryFolder folder;
+  write_heatmap(folder / name, picture);
   CHECK(folder.entries() == 1);  // no temporary file stays behind
-  return content(folder.file(name));
+  return read_file(folder / name);
 }
 
 tools::TrainingPlot training(int epochs) {
@@ -196,58 +196,57 @@ TEST_CASE("the page carries its data harmlessly and needs no network") {
 }
 
 TEST_CASE("an unknown extension names the known ones") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto picture = sample({"a"}, {"b"});
   for (const char* name : {"map.pdf", "map", "png", ".png", "map.png.txt"}) {
     CAPTURE(name);
-    CHECK(kind_of([&] { write_heatmap(folder.file(name), picture); }) == ErrorKind::usage);
+    CHECK(kind_of([&] { write_heatmap(folder / name, picture); }) == ErrorKind::usage);
   }
   CHECK_THROWS_WITH(write_heatmap("map.pdf", picture),
                     "map.pdf: a picture of attention is a .png, .svg, .html or .json file");
-  CHECK(kind_of([&] { write_training_plot(folder.file("t.html"), training(3)); }) ==
-        ErrorKind::usage);
+  CHECK(kind_of([&] { write_training_plot(folder / "t.html", training(3)); }) == ErrorKind::usage);
   CHECK(folder.entries() == 0);
 }
 
 TEST_CASE("a file that cannot be written is named, and nothing stays behind") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto picture = sample({"a"}, {"b"});
-  const std::string missing = folder.file("nowhere/map.svg");
+  const std::string missing = folder / "nowhere/map.svg";
   CHECK(kind_of([&] { write_heatmap(missing, picture); }) == ErrorKind::io);
   CHECK_THROWS_WITH(write_heatmap(missing, picture), Catch::StartsWith(missing + ": "));
-  std::filesystem::create_directory(folder.file("folder.png"));
-  CHECK(kind_of([&] { write_heatmap(folder.file("folder.png"), picture); }) == ErrorKind::io);
-  CHECK(kind_of([&] { write_training_plot(folder.file("nowhere/t.png"), training(3)); }) ==
+  std::filesystem::create_directory(folder / "folder.png");
+  CHECK(kind_of([&] { write_heatmap(folder / "folder.png", picture); }) == ErrorKind::io);
+  CHECK(kind_of([&] { write_training_plot(folder / "nowhere/t.png", training(3)); }) ==
         ErrorKind::io);
   CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("a file that was there is replaced") {
-  const Folder folder;
-  std::ofstream(folder.file("map.json")) << "old";
-  write_heatmap(folder.file("map.json"), sample({"a"}, {"b"}));
-  CHECK(content(folder.file("map.json"))[0] == '{');
+  const TemporaryFolder folder;
+  std::ofstream(folder / "map.json") << "old";
+  write_heatmap(folder / "map.json", sample({"a"}, {"b"}));
+  CHECK(read_file(folder / "map.json")[0] == '{');
   CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("pictures and plots that make no sense are refused") {
-  const Folder folder;
+  const TemporaryFolder folder;
   auto picture = sample({"a", "b"}, {"c"});
   picture.maps[0].weights.pop_back();
   for (const char* name : {"m.png", "m.svg", "m.html", "m.json"}) {
-    CHECK(kind_of([&] { write_heatmap(folder.file(name), picture); }) == ErrorKind::usage);
-    CHECK(kind_of([&] { write_heatmap(folder.file(name), {}); }) == ErrorKind::usage);
+    CHECK(kind_of([&] { write_heatmap(folder / name, picture); }) == ErrorKind::usage);
+    CHECK(kind_of([&] { write_heatmap(folder / name, {}); }) == ErrorKind::usage);
   }
-  CHECK(kind_of([&] { write_training_plot(folder.file("t.png"), {}); }) == ErrorKind::usage);
+  CHECK(kind_of([&] { write_training_plot(folder / "t.png", {}); }) == ErrorKind::usage);
   CHECK(folder.entries() == 0);
 }
 
 TEST_CASE("a training plot labels its lines without overlaps") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto plot = training(200);
-  write_training_plot(folder.file("t.svg"), plot);
-  write_training_plot(folder.file("t.png"), plot);
-  const std::string svg = content(folder.file("t.svg"));
+  write_training_plot(folder / "t.svg", plot);
+  write_training_plot(folder / "t.png", plot);
+  const std::string svg = read_file(folder / "t.svg");
   for (const char* text : {">loss<", ">attention weight<", ">epoch<", ">Training<", ">180<",
                            ">elephant  0.200<", ">too  0.070<"}) {
     CAPTURE(text);
@@ -255,7 +254,7 @@ TEST_CASE("a training plot labels its lines without overlaps") {
   }
   CHECK(contains(svg, "stroke-dasharray"));
   const tools::Scene scene = tools::training_scene(plot);
-  check_png(content(folder.file("t.png")), scene);
+  check_png(read_file(folder / "t.png"), scene);
   std::vector<double> ys;
   for (const tools::Item& item : scene.items) {
     const auto* text = std::get_if<tools::Text>(&item);
@@ -268,32 +267,32 @@ TEST_CASE("a training plot labels its lines without overlaps") {
 }
 
 TEST_CASE("a training plot copes with one epoch, gaps, many epochs and lines of other lengths") {
-  const Folder folder;
+  const TemporaryFolder folder;
   auto plot = training(1);
-  write_training_plot(folder.file("one.png"), plot);
+  write_training_plot(folder / "one.png", plot);
   plot = training(50000);
   plot.losses[100] = NAN;
   plot.series[0].values.clear();
   plot.series[1].values.resize(7);
   plot.series[2].values.assign(9, INFINITY);
-  write_training_plot(folder.file("many.svg"), plot);
-  const std::string svg = content(folder.file("many.svg"));
+  write_training_plot(folder / "many.svg", plot);
+  const std::string svg = read_file(folder / "many.svg");
   CHECK(svg.size() < 1'000'000);
   CHECK_FALSE(contains(svg, "nan"));
   CHECK_FALSE(contains(svg, "inf"));
   plot.losses.assign(3, NAN);
   plot.series.clear();
-  write_training_plot(folder.file("nothing.png"), plot);
+  write_training_plot(folder / "nothing.png", plot);
 }
 
 TEST_CASE("a plot of losses says which line is which") {
-  const Folder folder;
+  const TemporaryFolder folder;
   tools::LossPlot plot{"tuning", {}, {{0, 3}, {150, 2.5}, {300, 2.25}}};
   for (int i = 0; i < 300; ++i) plot.losses.push_back(3 - i / 400.0 + 0.3 * std::sin(i * 7.0));
   plot.losses[100] = NAN;
-  write_loss_plot(folder.file("l.svg"), plot);
-  write_loss_plot(folder.file("l.png"), plot);
-  const std::string svg = content(folder.file("l.svg"));
+  write_loss_plot(folder / "l.svg", plot);
+  write_loss_plot(folder / "l.png", plot);
+  const std::string svg = read_file(folder / "l.svg");
   for (const char* text : {">loss<", ">update<", ">every update<", ">mean of 10<",
                            ">held-out examples<", ">300<", ">tuning<"}) {
     CAPTURE(text);
@@ -301,7 +300,7 @@ TEST_CASE("a plot of losses says which line is which") {
   }
   CHECK_FALSE(contains(svg, "nan"));
   const tools::Scene scene = tools::loss_scene(plot);
-  check_png(content(folder.file("l.png")), scene);
+  check_png(read_file(folder / "l.png"), scene);
   int markers = 0;
   for (const tools::Item& item : scene.items) {
     if (const auto* rect = std::get_if<tools::Rect>(&item)) {
@@ -313,27 +312,26 @@ TEST_CASE("a plot of losses says which line is which") {
   CHECK(markers == 4);  // three evaluations and the legend's
 
   plot = {"", {2}, {}};
-  write_loss_plot(folder.file("l.svg"), plot);
-  CHECK_FALSE(contains(content(folder.file("l.svg")), "held-out"));
+  write_loss_plot(folder / "l.svg", plot);
+  CHECK_FALSE(contains(read_file(folder / "l.svg"), "held-out"));
   plot.losses.assign(100, NAN);
   plot.held_out = {{0, NAN}};
-  write_loss_plot(folder.file("l.svg"), plot);
-  CHECK_FALSE(contains(content(folder.file("l.svg")), "nan"));
-  CHECK(kind_of([&] { write_loss_plot(folder.file("l.png"), {}); }) == ErrorKind::usage);
-  CHECK(kind_of([&] { write_loss_plot(folder.file("l.gif"), plot); }) == ErrorKind::usage);
-  CHECK(kind_of([&] { write_loss_plot(folder.file("no/l.png"), plot); }) == ErrorKind::io);
+  write_loss_plot(folder / "l.svg", plot);
+  CHECK_FALSE(contains(read_file(folder / "l.svg"), "nan"));
+  CHECK(kind_of([&] { write_loss_plot(folder / "l.png", {}); }) == ErrorKind::usage);
+  CHECK(kind_of([&] { write_loss_plot(folder / "l.gif", plot); }) == ErrorKind::usage);
+  CHECK(kind_of([&] { write_loss_plot(folder / "no/l.png", plot); }) == ErrorKind::io);
 }
 
 TEST_CASE("pictures are drawn on several threads at once") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto picture = sample(pink_elephant(), pink_elephant());
   std::vector<std::thread> threads;
   threads.reserve(3);
   for (int i = 0; i < 3; ++i) {
-    threads.emplace_back(
-        [&, i] { write_heatmap(folder.file(std::to_string(i) + ".png"), picture); });
+    threads.emplace_back([&, i] { write_heatmap(folder / (std::to_string(i) + ".png"), picture); });
   }
   for (auto& thread : threads) thread.join();
-  CHECK(content(folder.file("0.png")) == content(folder.file("1.png")));
-  CHECK(content(folder.file("0.png")) == content(folder.file("2.png")));
+  CHECK(read_file(folder / "0.png") == read_file(folder / "1.png"));
+  CHECK(read_file(folder / "0.png") == read_file(folder / "2.png"));
 }
