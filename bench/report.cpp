@@ -47,16 +47,19 @@ double Meter::rate(double units) const {
   return 1e-9 * units * static_cast<double>(state_.iterations()) / elapsed.count();
 }
 
+void Meter::show(const char* unit, double reached, double limit) {
+  state_.counters[unit] = reached;
+  state_.counters["limit%"] = 100 * reached / limit;
+}
+
 void Meter::flops(double operations, int threads) {
-  const double reached = rate(operations);
-  state_.counters["GFLOP/s"] = reached;
-  state_.counters["limit%"] = 100 * reached / arithmetic_limit(isa(), threads);
+  const double reached = rate(operations);  // before the limit, which may have to be measured
+  show("GFLOP/s", reached, arithmetic_limit(isa(), threads));
 }
 
 void Meter::bf16_flops(double operations, int threads, kernels::Isa level) {
   const double reached = rate(operations);
-  state_.counters["GFLOP/s"] = reached;
-  state_.counters["limit%"] = 100 * reached / bf16_limit(level, threads).rate;
+  show("GFLOP/s", reached, bf16_limit(level, threads).rate);
 }
 
 void Meter::bytes(const Traffic& traffic) {
@@ -67,8 +70,7 @@ void Meter::bytes(const Traffic& traffic) {
                        : traffic.updated > 0.5 * traffic.written
                            ? update_limit(working_set, traffic.threads)
                            : copy_limit(working_set, traffic.threads);
-  state_.counters["GB/s"] = reached;
-  state_.counters["limit%"] = 100 * reached / limit;
+  show("GB/s", reached, limit);
 }
 
 }  // namespace attn::bench

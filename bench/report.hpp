@@ -73,6 +73,7 @@ class Meter {
  private:
   // of units an iteration, in 10^9 a second since the construction
   [[nodiscard]] double rate(double units) const;
+  void show(const char* unit, double reached, double limit);
 
   benchmark::State& state_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -100,7 +100,7 @@ void Answer::close() noexcept {
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
-    if (!done_) lent_.cancel.cancel();  // then it may be another answer's already
+    if (!done_) lent_.options.cancel->cancel();  // then it may be another answer's already
     piece_.reset();
     error_ = nullptr;
     changed_.notify_all();

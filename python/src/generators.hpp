@@ -14,11 +14,10 @@ namespace attn::python {
 
 class Generators {
  public:
-  /// A generator, what it was made with, and what ends it.
+  /// A generator, and what it was made with, a token of its own among it.
   struct Lent {
     std::unique_ptr<Generator> generator;
     GeneratorOptions options;
-    CancelToken cancel;
   };
 
   /// One that stands idle and was made with the same options, or a new one.
@@ -27,13 +26,13 @@ class Generators {
       const std::lock_guard lock(mutex_);
       if (idle_.generator && idle_.options.context == options.context &&
           idle_.options.kv_type == options.kv_type) {
-        idle_.cancel.reset();
+        idle_.options.cancel->reset();
         return std::move(idle_);
       }
       idle_.generator.reset();  // its cache may be what a new one lacks memory for
     }
-    Lent lent{nullptr, options, {}};
-    lent.options.cancel = lent.cancel;
+    Lent lent{nullptr, options};
+    lent.options.cancel.emplace();
     lent.generator = std::make_unique<Generator>(model, lent.options);
     return lent;
   }

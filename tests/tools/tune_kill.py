@@ -24,6 +24,7 @@ class Run:
 
     def __init__(self, folder, method):
         self.folder = folder
+        self.kills = 0
         self.method = [method, *(["--rank", "64"] if method == "--lora" else [])]  # more to write
         folder.mkdir()
         data = ({"tokens": [(7 * i + 3 * k) % 256 for k in range(8)]} for i in range(10))
@@ -78,8 +79,8 @@ class Kills:
         """A run, killed until it comes to its end by itself, and at most so often."""
         run = Run(self.folder / f"killed{self.method}-{self.chains}", self.method)
         self.chains += 1
-        for kills in range(1, most + 1):
-            if not self.kill(run, kills):
+        for _ in range(most):
+            if not self.kill(run):
                 break
         # to the end from where it is, if there is anything
         result = run.finish("--checkpoint-every", "1", *(["--resume"] if run.checkpoints() else []))
@@ -91,8 +92,8 @@ class Kills:
         assert not left, left
         shutil.rmtree(run.folder)
 
-    def kill(self, run, kills):
-        """The so-manieth of this run; False if the run ended first."""
+    def kill(self, run):
+        """False if the run ended first."""
         resume = ["--resume"] if run.checkpoints() else []
         process = subprocess.Popen(
             run.command("--checkpoint-every", "1", "--log", "log.jsonl", *resume), cwd=run.folder,
@@ -107,16 +108,17 @@ class Kills:
             return False
         assert process.returncode == -9, err
         self.kills += 1
+        run.kills += 1
         self.times.append(delay)
         self.in_writes += any((run.folder / "out.checkpoints").glob(".attn-*"))
-        self.inspect(run, kills)
+        self.inspect(run)
         return True
 
-    def inspect(self, run, kills):
+    def inspect(self, run):
         checkpoints = run.checkpoints()
         steps = [int(path.stem[len("step-"):]) for path in checkpoints]
         # two, and for each kill one that was to go: the next checkpoint that is written whole takes them all along
-        assert len(steps) <= 2 + kills, steps
+        assert len(steps) <= 2 + run.kills, steps
         logged = run.logged_steps()
         if logged > 1:  # the checkpoint of the update before stands
             assert max(steps, default=0) >= logged - 1, (steps, logged)
