@@ -5,6 +5,7 @@
 #include "fuzz/targets.hpp"
 #include "runtime/formats/gguf.hpp"
 #include "support/files.hpp"
+#include "support/gguf_model.hpp"
 #include "support/small_models.hpp"
 
 namespace attn::fuzz {

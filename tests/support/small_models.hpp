@@ -27,11 +27,8 @@ struct SmallModel {
 /// Of "llama", "qwen2" or "bert". A width of 32 or more can be stored in blocks.
 [[nodiscard]] SmallModel small_model(const std::string& architecture, int width = 8);
 
-// The model as one format each. The GGUF file has the matrices in that type, which quantize()
-// writes, and no tokenizer where `text` is false.
+// The model as one format each; as GGUF in support/gguf_model.hpp.
 [[nodiscard]] std::string model_bin(const SmallModel& model);
-[[nodiscard]] std::string gguf_file(const SmallModel& model,
-                                    runtime::DType type = runtime::DType::f32, bool text = true);
 [[nodiscard]] std::string safetensors_file(const SmallModel& model);
 [[nodiscard]] std::string config_json(const SmallModel& model);
 [[nodiscard]] std::string tokenizer_json(const models::TokenizerSpec& spec);

@@ -4,6 +4,7 @@
 
 #include "fuzz/opened.hpp"
 #include "support/files.hpp"
+#include "support/gguf_model.hpp"
 #include "support/small_models.hpp"
 
 #include <catch2/catch.hpp>
