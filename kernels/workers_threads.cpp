@@ -11,9 +11,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <immintrin.h>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace attn::kernels {
@@ -28,10 +30,10 @@ class ThreadWorkers final : public Workers {
   explicit ThreadWorkers(int threads)
       // threads that share a processor would spin in the way of the one that works
       : spins_(threads <= default_threads() ? spins : 0), shares_(threads) {
-    threads_.reserve(static_cast<std::size_t>(threads - 1));
+    apart_->threads.reserve(static_cast<std::size_t>(threads - 1));
     try {
       for (int worker = 1; worker < threads; ++worker) {
-        threads_.emplace_back([this, worker] { serve(worker); });
+        apart_->threads.emplace_back([this, worker] { serve(worker); });
       }
     } catch (...) {
       stop();
@@ -40,7 +42,13 @@ class ThreadWorkers final : public Workers {
     }
   }
 
-  ~ThreadWorkers() override { stop(); }
+  ~ThreadWorkers() override {
+    if (::getpid() == process_) {
+      stop();
+    } else {
+      (void)apart_.release();
+    }
+  }
 
   [[nodiscard]] int size() const noexcept override { return shares_.workers(); }
 
@@ -55,10 +63,10 @@ class ThreadWorkers final : public Workers {
     shares_.deal(chunks);
     // nobody is inside, so the sum is the next generation, open
     state_.store((state_.load(std::memory_order_relaxed) & ~open) + generation + open);
-    wake(begun_);
+    wake(apart_->begun);
     shares_.work(0, body, context);
     state_.fetch_and(~open);
-    await(left_, [this] { return !inside(state_.load()); });
+    await(apart_->left, [this] { return !inside(state_.load()); });
     taken_.store(false, std::memory_order_release);
   }
 
@@ -99,7 +107,7 @@ class ThreadWorkers final : public Workers {
     std::uint64_t seen = 0;
     for (;;) {
       std::uint64_t state = 0;
-      await(begun_, [&] {
+      await(apart_->begun, [&] {
         state = state_.load();
         return stopping_.load() || ((state & open) != 0 && state / generation != seen);
       });
@@ -109,19 +117,27 @@ class ThreadWorkers final : public Workers {
       seen = state / generation;
       shares_.work(worker, body_, context_);
       const std::uint64_t before = state_.fetch_sub(1);
-      if (!inside(before - 1) && (before & open) == 0) wake(left_);
+      if (!inside(before - 1) && (before & open) == 0) wake(apart_->left);
     }
   }
 
   void stop() noexcept {
     stopping_.store(true);
-    wake(begun_);
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
+    wake(apart_->begun);
+    for (std::thread& thread : apart_->threads) thread.join();
+    apart_->threads.clear();
   }
 
+  // What a child of fork() leaves alone: there the threads are gone, and to destroy a condition
+  // that they slept on would wait for them.
+  struct Apart {
+    std::vector<std::thread> threads;
+    Bed begun, left;  // where they wait for a region, and the caller for its end
+  };
+
   const int spins_;
-  std::vector<std::thread> threads_;
+  const pid_t process_ = ::getpid();
+  std::unique_ptr<Apart> apart_ = std::make_unique<Apart>();
   Body body_ = nullptr;
   void* context_ = nullptr;
   Shares shares_;
@@ -130,7 +146,6 @@ class ThreadWorkers final : public Workers {
   alignas(64) std::atomic<bool> taken_{false};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
-  Bed begun_, left_;  // where the others wait for a region, and the caller for its end
 };
 
 }  // namespace
