@@ -6,18 +6,33 @@
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
+#include <system_error>
 
 namespace attn::python {
 
 Answer::Answer(std::shared_ptr<Shared> shared, Request request)
     : shared_(std::move(shared)), request_(std::move(request)) {
-  const nb::gil_scoped_release release;
+  const Released release;
   lent_ = shared_->generators.take(shared_->model, request_.generator);
   request_.options.on_token = [this](const GeneratedToken& token) { return put(token); };
-  thread_ = std::thread([this] { generate(); });
+  try {
+    apart_->thread = std::thread([this] { generate(); });
+  } catch (const std::system_error& error) {
+    shared_->generators.give(std::move(lent_));
+    throw Error(ErrorKind::memory,
+                std::string("generate: the system refused to start a thread: ") + error.what());
+  }
 }
 
-Answer::~Answer() { close(); }
+Answer::~Answer() {
+  if (forked()) {
+    (void)apart_.release();  // nobody to wait for, and nothing that can be destroyed
+  } else {
+    close();
+  }
+}
+
+bool Answer::forked() const noexcept { return ::getpid() != process_; }
 
 void Answer::generate() {
   std::exception_ptr error;
@@ -41,7 +56,7 @@ void Answer::generate() {
   result_ = std::move(result);
   if (!cancelled_) error_ = error;
   done_ = true;
-  changed_.notify_all();
+  apart_->changed.notify_all();
 }
 
 // Waits until the piece before was read.
@@ -49,34 +64,35 @@ bool Answer::put(const GeneratedToken& token) {
   std::unique_lock lock(mutex_);
   tokens_.push_back(token.id);
   if (token.text.empty()) return !cancelled_;
-  changed_.wait(lock, [this] { return cancelled_ || !piece_; });
+  apart_->changed.wait(lock, [this] { return cancelled_ || !piece_; });
   if (cancelled_) return false;
   piece_ = std::string(token.text);
-  changed_.notify_all();
+  apart_->changed.notify_all();
   return true;
 }
 
 void Answer::join() {
-  const nb::gil_scoped_release release;
+  const Released release;
   const std::lock_guard alone(joining_);
-  if (!thread_.joinable()) return;
-  thread_.join();
+  if (!apart_->thread.joinable()) return;
+  apart_->thread.join();
   shared_->generators.give(std::move(lent_));
   const std::lock_guard lock(mutex_);
   ended_ = true;
 }
 
 std::optional<std::string> Answer::next() {
+  if (forked()) throw Error(ErrorKind::usage, "this answer is generated in another process");
   for (;;) {
     std::optional<std::string> piece;
     bool done = false;
     {
-      const nb::gil_scoped_release release;
+      const Released release;
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, patience, [this] { return piece_ || done_; });
+      apart_->changed.wait_for(lock, patience, [this] { return piece_ || done_; });
       piece.swap(piece_);
       done = done_;
-      if (piece) changed_.notify_all();
+      if (piece) apart_->changed.notify_all();
     }
     if (piece) return piece;
     if (done) {
@@ -97,18 +113,20 @@ std::optional<std::string> Answer::next() {
 }
 
 void Answer::close() noexcept {
+  if (forked()) return;
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
     if (!done_) lent_.options.cancel->cancel();  // then it may be another answer's already
     piece_.reset();
     error_ = nullptr;
-    changed_.notify_all();
+    apart_->changed.notify_all();
   }
   join();
 }
 
 const Generation* Answer::result() const {
+  if (forked()) return nullptr;
   const std::lock_guard lock(mutex_);
   return ended_ && result_ ? &*result_ : nullptr;
 }
@@ -130,8 +148,12 @@ const char* name_of(Finish finish) {
 }
 
 std::vector<std::string> stops_of(nb::handle stop) {
-  if (PyUnicode_Check(stop.ptr())) return {nb::cast<std::string>(stop)};
-  return nb::cast<std::vector<std::string>>(stop);
+  if (PyUnicode_Check(stop.ptr())) return {std::string(text_view(stop, "stop"))};
+  if (PyBytes_Check(stop.ptr()))
+    throw nb::type_error("stop: a str or a sequence of str, not bytes");
+  std::vector<std::string> all;
+  for (const nb::handle each : nb::borrow(stop)) all.emplace_back(text_view(each, "stop"));
+  return all;
 }
 
 std::unique_ptr<Answer> generate(const PythonModel& self, const nb::object& prompt,
@@ -178,7 +200,9 @@ void bind_answer(nb::module_& module) {
             return result != nullptr ? std::optional<std::string>(name_of(result->finish))
                                      : std::nullopt;
           },
-          "Why it ended: end_token, stop_string, length, context_full or cancelled. None before.")
+          "Why it ended: end_token, stop_string, length, context_full or cancelled. None before, "
+          "and "
+          "after an error.")
       .def_prop_ro(
           "tokens",
           [](const Answer& self) {

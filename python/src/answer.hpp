@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace attn::python {
@@ -47,13 +48,13 @@ class Answer {
   void generate();
   [[nodiscard]] bool put(const GeneratedToken& token);
   void join();
+  [[nodiscard]] bool forked() const noexcept;
 
   std::shared_ptr<Shared> shared_;
   Generators::Lent lent_;
   Request request_;
 
-  mutable std::mutex mutex_;  // of all until `thread_`
-  std::condition_variable changed_;
+  mutable std::mutex mutex_;  // of all until `joining_`
   std::optional<std::string> piece_;
   std::vector<std::int32_t> tokens_;
   bool done_ = false, cancelled_ = false;
@@ -62,7 +63,14 @@ class Answer {
   std::optional<Generation> result_;
 
   std::mutex joining_;  // whoever reads and whoever closes
-  std::thread thread_;
+  /// What a child of fork() must not touch: there the thread is gone, and what it waited on cannot
+  /// be destroyed.
+  struct Apart {
+    std::condition_variable changed;
+    std::thread thread;
+  };
+  const pid_t process_ = ::getpid();
+  std::unique_ptr<Apart> apart_ = std::make_unique<Apart>();
 };
 
 }  // namespace attn::python

@@ -68,7 +68,7 @@ template <class Work>
 auto in_turn(const PythonModel& model, Work&& work) {
   const std::shared_ptr<Shared> shared = model.shared();
   const Turn::Held held(shared->turn);
-  const nb::gil_scoped_release release;
+  const Released release;
   return work(shared->model);
 }
 
@@ -92,6 +92,13 @@ inline constexpr std::array<std::pair<const char*, Precision>, 3> precisions{
 using AdapterArgument =
     std::variant<std::filesystem::path, std::pair<std::filesystem::path, double>>;
 [[nodiscard]] std::vector<Adapter> adapters_of(const std::vector<AdapterArgument>& given);
+
+/// A str's UTF-8, which lives as long as the str. Throws TypeError naming `what` for another type,
+/// UnicodeEncodeError for lone surrogates.
+[[nodiscard]] std::string_view text_view(nb::handle text, const char* what);
+
+/// A dict of its own with what a mapping holds. Throws TypeError naming `what` for another type.
+[[nodiscard]] nb::dict dict_of(nb::handle mapping, const char* what);
 
 /// The token ids of a text, of a sequence of ids, or of a conversation. Throws TypeError for what
 /// is none of them. Lets the GIL go meanwhile: the caller keeps the model.

@@ -17,7 +17,7 @@ nb::dict convert_files(const std::filesystem::path& source, const std::filesyste
                        const std::vector<AdapterArgument>& adapters) {
   Converted done;
   {
-    const nb::gil_scoped_release release;
+    const Released release;
     Signals signals;
     done = convert(source, target,
                    {.quantize = std::move(quantize),

@@ -28,22 +28,24 @@ PythonModel open(const Path& path, int threads, std::string isa, std::string_vie
   options.adapters = adapters_of(adapters);
   std::optional<Model> model;
   {
-    const nb::gil_scoped_release release;
+    const Released release;
     model.emplace(Model::open(path, options));
   }
   return PythonModel(std::move(*model));
 }
 
-PythonModel create(std::string_view architecture, const nb::dict& parameters, std::uint64_t seed,
+PythonModel create(std::string_view architecture, const nb::object& parameters, std::uint64_t seed,
                    int threads, std::string isa, std::string_view precision) {
   std::map<std::string, std::string> texts;
-  for (const auto& [name, value] : parameters) {
-    texts[nb::cast<std::string>(name)] = nb::cast<std::string>(nb::str(value));
+  const nb::dict all = dict_of(parameters, "parameters");
+  for (const auto& [name, value] : all) {
+    const std::string key(text_view(name, "the name of a parameter"));
+    texts[key] = text_view(nb::str(value), key.c_str());
   }
   const Options options = options_of(threads, std::move(isa), precision, false);
   std::optional<Model> model;
   {
-    const nb::gil_scoped_release release;
+    const Released release;
     model.emplace(Model::create(architecture, texts, seed, options));
   }
   return PythonModel(std::move(*model));

@@ -2,6 +2,7 @@
 
 #include "python/src/bindings.hpp"
 
+#include <cstring>
 #include <exception>
 
 namespace attn::python {
@@ -25,7 +26,10 @@ void raise(const Error& error) {
   try {
     const nb::object type =
         nb::module_::import_("attn.errors").attr("of_kind")(name_of(error.kind()));
-    PyErr_SetString(type.ptr(), error.what());
+    // a path may be no UTF-8: as os.fsdecode() has it
+    const nb::object message = nb::steal(PyUnicode_DecodeUTF8(
+        error.what(), static_cast<Py_ssize_t>(std::strlen(error.what())), "surrogateescape"));
+    if (message.is_valid()) PyErr_SetObject(type.ptr(), message.ptr());
   } catch (nb::python_error& other) {
     other.restore();
   }
@@ -48,6 +52,8 @@ void bind_errors() {
 NB_MODULE(_attn, module) {
   namespace python = attn::python;
   module.attr("version") = ATTN_VERSION;
+  // what a daemon thread still holds at the end is no leak, and standard error is the host's
+  nanobind::set_leak_warnings(false);
   python::bind_errors();
   python::bind_plain_data(module);
   python::bind_answer(module);

@@ -54,10 +54,7 @@ struct Given {
 
 Given given(const std::vector<PortInfo>& ports, nb::handle name, nb::handle value) {
   Given result;
-  Py_ssize_t length = 0;
-  const char* const text = PyUnicode_AsUTF8AndSize(name.ptr(), &length);
-  if (text == nullptr) throw nb::python_error();
-  result.input.name = {text, static_cast<std::size_t>(length)};
+  result.input.name = text_view(name, "the name of an input");
   bool ids = false;
   for (const PortInfo& port : ports)
     ids = ids || (port.token_ids && port.name == result.input.name);
@@ -94,13 +91,12 @@ nb::object copied(const Output& output, const Numpy& numpy) {
   return array;
 }
 
-nb::dict run(const PythonModel& self, const nb::dict& inputs) {
+nb::dict run(const PythonModel& self, const nb::object& inputs) {
   const std::shared_ptr<Shared> shared = self.shared();
   const Turn::Held held(shared->turn);
   if (shared->inputs.empty()) shared->inputs = shared->model.inputs();
   // names are borrowed, and other threads may change the caller's dict meanwhile
-  const auto mine = nb::steal<nb::dict>(PyDict_Copy(inputs.ptr()));
-  if (!mine.is_valid()) throw nb::python_error();
+  const nb::dict mine = dict_of(inputs, "inputs");
   std::vector<Given> all;
   all.reserve(mine.size());
   for (const auto& [name, value] : mine) all.push_back(given(shared->inputs, name, value));
@@ -109,7 +105,7 @@ nb::dict run(const PythonModel& self, const nb::dict& inputs) {
   for (const Given& each : all) list.push_back(each.input);
   std::span<const Output> outputs;
   {
-    const nb::gil_scoped_release release;
+    const Released release;
     outputs = shared->model.run(list);
   }
   nb::dict result;

@@ -17,18 +17,11 @@ namespace {
 
 using Tokens = std::vector<std::int32_t>;
 
-std::string_view view_of(nb::handle text) {
-  Py_ssize_t length = 0;
-  const char* const data = PyUnicode_AsUTF8AndSize(text.ptr(), &length);
-  if (data == nullptr) throw nb::python_error();
-  return {data, static_cast<std::size_t>(length)};
-}
-
 std::string field(nb::handle message, const char* name) {
   if (PyMapping_Check(message.ptr()) == 0) {
     throw nb::type_error("a message of a conversation is {\"role\": ..., \"content\": ...}");
   }
-  return std::string(view_of(nb::object(message[name])));
+  return std::string(text_view(nb::object(message[name]), name));
 }
 
 /// An array that takes the numbers over, without a copy.
@@ -47,7 +40,7 @@ nb::object embed(const PythonModel& self, const nb::object& texts, bool truncate
   const auto add = [&](nb::handle text) {
     Tokens tokens;
     if (PyUnicode_Check(text.ptr())) {
-      given.emplace_back(std::string(view_of(text)));
+      given.emplace_back(std::string(text_view(text, "texts")));
     } else if (nb::try_cast(text, tokens)) {
       given.emplace_back(std::move(tokens));
     } else {
@@ -99,17 +92,38 @@ nb::object attention(const PythonModel& self, const nb::object& text,
 Tokens tokenize(const PythonModel& self, const nb::str& string, bool add_special,
                 bool parse_special, bool truncate) {
   const std::shared_ptr<Shared> shared = self.shared();
-  const std::string_view text = view_of(string);
-  const nb::gil_scoped_release release;
+  const std::string_view text = text_view(string, "text");
+  const Released release;
   return shared->model.tokenize(text, {add_special, parse_special, truncate});
 }
 
 }  // namespace
 
+std::string_view text_view(nb::handle text, const char* what) {
+  if (PyUnicode_Check(text.ptr()) == 0) {
+    throw nb::type_error(
+        (std::string(what) + ": a str, not " + Py_TYPE(text.ptr())->tp_name).c_str());
+  }
+  Py_ssize_t length = 0;
+  const char* const data = PyUnicode_AsUTF8AndSize(text.ptr(), &length);
+  if (data == nullptr) throw nb::python_error();
+  return {data, static_cast<std::size_t>(length)};
+}
+
+nb::dict dict_of(nb::handle mapping, const char* what) {
+  nb::dict all;
+  if (PyDict_Check(mapping.ptr()) == 0 && PyObject_HasAttrString(mapping.ptr(), "keys") == 0) {
+    throw nb::type_error(
+        (std::string(what) + ": a mapping, not " + Py_TYPE(mapping.ptr())->tp_name).c_str());
+  }
+  if (PyDict_Update(all.ptr(), mapping.ptr()) != 0) throw nb::python_error();
+  return all;
+}
+
 std::vector<std::int32_t> prompt_tokens(const Model& model, nb::handle prompt) {
   if (PyUnicode_Check(prompt.ptr())) {
-    const std::string_view text = view_of(prompt);
-    const nb::gil_scoped_release release;
+    const std::string_view text = text_view(prompt, "prompt");
+    const Released release;
     return model.tokenize(text, {.truncate = true});
   }
   Tokens tokens;
@@ -121,7 +135,7 @@ std::vector<std::int32_t> prompt_tokens(const Model& model, nb::handle prompt) {
   for (const nb::handle message : nb::borrow(prompt)) {
     conversation.push_back({field(message, "role"), field(message, "content")});
   }
-  const nb::gil_scoped_release release;
+  const Released release;
   return model.tokenize_chat(conversation);
 }
 

@@ -32,8 +32,12 @@ constexpr std::array<std::pair<const char*, TuneMethod>, 2> methods{
 constexpr std::array<std::pair<const char*, Schedule>, 2> schedules{
     {{"constant", Schedule::constant}, {"cosine", Schedule::cosine}}};
 
-/// A callback's answer: False stops, anything else goes on.
-bool goes_on(const nb::object& answer) { return !answer.is(nb::handle(Py_False)); }
+/// A callback's answer: False stops, numpy's too, anything else goes on.
+bool goes_on(const nb::object& answer) {
+  const std::string_view type = Py_TYPE(answer.ptr())->tp_name;
+  const bool boolean = PyBool_Check(answer.ptr()) || type == "numpy.bool_" || type == "numpy.bool";
+  return !boolean || PyObject_IsTrue(answer.ptr()) != 0;
+}
 
 /// Calls from the library's callbacks, which come without the GIL, into Python. Ctrl-C stops a run
 /// as a callback that returns False does, so that it leaves its checkpoint, and is raised
@@ -45,7 +49,7 @@ class Callbacks {
   /// `callback` may be None. The model may be used in it. Throws what it raises.
   template <class... Arguments>
   bool call(const nb::object& callback, const Arguments&... arguments) {
-    const nb::gil_scoped_acquire acquire;
+    const Acquired acquire;
     try {
       check_signals();
     } catch (const nb::python_error&) {
@@ -76,11 +80,11 @@ TrainResult train(const PythonModel& self, std::string sentence,
   options.epochs = epochs;
   options.learning_rate = learning_rate;
   options.on_epoch = [&](const EpochReport& report) {
-    const nb::gil_scoped_acquire acquire;
+    const Acquired acquire;
     check_signals();  // what it raises leaves the model as it was
     return on_epoch.is_none() || goes_on(on_epoch(report.epoch, report.loss));
   };
-  const nb::gil_scoped_release release;
+  const Released release;
   return shared->model.train({std::move(sentence), std::move(size_words)}, options);
 }
 
@@ -109,7 +113,7 @@ class DataFile {
 std::vector<TuneExample> read(const Model& model, const nb::object& data, TuneTask task,
                               const std::vector<std::string>& look_at, const DataOptions& options) {
   const DataFile file(data);
-  const nb::gil_scoped_release release;
+  const Released release;
   switch (task) {
     case TuneTask::language: return language_examples(model, file.path(), options);
     case TuneTask::attention: return attention_examples(model, file.path(), look_at, options);
@@ -128,11 +132,8 @@ struct Job {
 };
 
 SplitExamples examples_of(const Model& model, const nb::object& data, const Job& job) {
-  // more than this has to be asked for: memory grows with it
-  constexpr std::int64_t most = 512;
   DataOptions options;
-  options.context = job.context.value_or(
-      static_cast<int>(std::min<std::int64_t>(most, model.text().trained_context)));
+  options.context = job.context.value_or(0);
   options.context_asked = job.context.has_value();
   std::vector<TuneExample> all = read(model, data, job.tune.task, job.look_at, options);
   if (job.held_out.is_none()) return {std::move(all), {}};
@@ -159,7 +160,7 @@ TuneResult tune(const PythonModel& self, const nb::object& data, const Path& out
   job.run.on_evaluation = [&](const TuneEvaluation& evaluation, std::int64_t step) {
     return callbacks.call(job.on_evaluation, evaluation, step);
   };
-  const nb::gil_scoped_release release;
+  const Released release;
   Tuner tuner(shared->model, job.tune);
   TuneResult result = attn::tune(tuner, examples.train, examples.held_out, job.run);
   callbacks.rethrow();

@@ -10,7 +10,7 @@ void Signals::check() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_) return;
   next_ = now + patience;
-  const nanobind::gil_scoped_acquire acquire;
+  const Acquired acquire;
   check_signals();
 }
 
@@ -22,7 +22,7 @@ void Turn::take() {
   bool mine = mutex_.try_lock();
   while (!mine) {
     {
-      const nanobind::gil_scoped_release release;
+      const Released release;
       mine = mutex_.try_lock_for(patience);
     }
     if (!mine) check_signals();
@@ -31,7 +31,7 @@ void Turn::take() {
 }
 
 void Turn::take_back() {
-  const nanobind::gil_scoped_release release;
+  const Released release;
   mutex_.lock();
   owner_.store(std::this_thread::get_id());
 }

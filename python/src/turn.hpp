@@ -3,6 +3,7 @@
 // Who may use a model, and when somebody asks for an end.
 
 #include "attn/error.hpp"
+#include "python/src/gil.hpp"
 
 #include <atomic>
 #include <chrono>

@@ -254,3 +254,92 @@ with attn.Model.open("model", threads=2, precision="bf16", adapters=["a", ("b", 
     assert revealed[4] == "list[tuple[int, attn._attn.TuneEvaluation]]"
     errors = [line for line in told if line.startswith("error")]
     assert len(errors) == 2 and "f8" in errors[0] and "embed" in errors[1], errors
+
+def _run(code, *arguments):
+    """A program of its own, as it is seen from outside."""
+    return subprocess.run([sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=120)
+
+
+@pytest.mark.parametrize("work", ["model.run({'x': x})", "model.embed(['a b c'])",
+                                  "list(model.generate('a b c', max_tokens=4))"])
+def test_a_daemon_thread_ends_with_the_process(tiny_llama, tiny_bert, work):
+    open_ = {"run": "attn.Model.create('self_attention', {'embedding_size': 4})",
+             "embed": f"attn.Model.open({str(tiny_bert)!r})"}
+    model = next((text for name, text in open_.items() if f".{name}(" in work),
+                 f"attn.Model.open({str(tiny_llama)!r})")
+    code = f"""
+import threading, time, attn
+model, x = {model}, [[1., 2, 3, 4]] * 3
+def forever():
+    while True: {work}
+for _ in range(2): threading.Thread(target=forever, daemon=True).start()
+time.sleep(0.3)
+print("done")
+"""
+    done = _run(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_of_fork_goes_on(tiny_llama):
+    code = """
+import os, sys, time, attn
+model = attn.Model.open(sys.argv[1], threads=3)
+whole = "".join(model.generate("a b c", max_tokens=4, temperature=0))
+answer = model.generate("a b c", temperature=0)
+next(answer)
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    try:
+        next(answer)
+    except attn.UsageError:
+        pass
+    else:
+        os._exit(1)
+    same = "".join(model.generate("a b c", max_tokens=4, temperature=0)) == whole
+    del answer, model
+    sys.exit(0 if same else 2)
+assert os.waitpid(child, 0)[1] == 0
+answer.close()
+"""
+    done = _run(code, tiny_llama)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_paths_that_are_no_utf8(tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff"
+    with pytest.raises(FileNotFoundError if issubclass(attn.FileError, FileNotFoundError) else attn.FileError,
+                       match="\udcff"):
+        attn.Model.open(path)
+    model = attn.Model.create("self_attention", {"embedding_size": 4})
+    with pytest.raises(attn.FileError):
+        model.save(path + b"/x")
+    model.save(path)
+    assert attn.Model.open(os.fsdecode(path)).architecture == "self_attention"
+
+
+def test_mappings_and_names(llama):
+    import types
+    model = attn.Model.create("self_attention", types.MappingProxyType({"embedding_size": 4}), seed=1)
+    x = np.ones((3, 4), np.float32)
+    same = model.run(types.MappingProxyType({"x": x}))["output"]
+    assert np.array_equal(same, model.run({"x": x})["output"])
+    with pytest.raises(TypeError, match="parameters: a mapping, not int"):
+        attn.Model.create("self_attention", 4)
+    with pytest.raises(TypeError, match="inputs: a mapping, not list"):
+        model.run([1])
+    with pytest.raises(TypeError, match="name of a parameter: a str, not int"):
+        attn.Model.create("self_attention", {1: 2})
+    with pytest.raises(TypeError, match="name of an input: a str, not int"):
+        model.run({1: x})
+    with pytest.raises(UnicodeEncodeError):
+        attn.Model.create("size_loss_attention", {"sentence": "a \udcff", "size_words": "a", "embedding_dim": 4})
+    for stop in ([1], b"x", ["x", b"y"]):
+        with pytest.raises(TypeError, match="stop: a str"):
+            llama.generate("a", stop=stop)
+    with pytest.raises(UnicodeEncodeError):
+        llama.generate("a", stop="\ud800")
+    with pytest.raises(TypeError, match="content: a str, not int"):
+        llama.generate([{"role": "user", "content": 1}])
