@@ -20,6 +20,9 @@ bool read_line(std::string& line) {
 }  // namespace
 
 void converse(const Arguments& arguments, const Opened& opened, Out& out) {
+  if (arguments.profile) {
+    throw Error(ErrorKind::usage, "--profile: is not for a conversation, only for one answer");
+  }
   GenerateOptions options = generate_options(arguments);
   Generator generator(opened.model, generator_options(arguments));
   std::vector<ChatMessage> messages = conversation(arguments);

@@ -6,6 +6,7 @@
 #include "tools/common/terminal.hpp"
 #include "tools/run/maps.hpp"
 #include "tools/run/prompt.hpp"
+#include "tools/run/report.hpp"
 
 #include <fmt/format.h>
 
@@ -105,6 +106,10 @@ void run_encoder(const Arguments& arguments, Opened& opened, Out& out) {
     labels.rows = labels.columns = texts.texts.empty() ? positions(count) : texts.texts;
     out.print(tensor_text("similarity", cosines(embeddings), {count, count}, labels,
                           standard_output_terminal().width));
+    if (arguments.profile) {
+      out.print(profile_text(opened.model.profile(), opened.model.info().isa,
+                             standard_output_terminal()));
+    }
     return;
   }
   JsonObject object;
@@ -113,6 +118,9 @@ void run_encoder(const Arguments& arguments, Opened& opened, Out& out) {
     object.add("similarity", json_nested(cosines(embeddings), {count, count}));
   } else {
     object.add("embeddings", json_nested(embeddings.values, {count, embeddings.width}));
+  }
+  if (arguments.profile) {
+    object.add("profile", profile_json(opened.model.profile(), opened.model.info().isa));
   }
   out.print(object.text() + "\n");
 }

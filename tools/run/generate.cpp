@@ -123,7 +123,7 @@ class Session {
       all.insert(all.end(), generation.tokens.begin(), generation.tokens.end());
       maps.draw(all, opened_.name);
     }
-    if (arguments_.json) print_json(generation, top);
+    if (arguments_.json) print_json(generation, top, generator);
     print_timings(opened_.seconds, generation);
     if (arguments_.profile && !arguments_.json) {
       out_.print(
@@ -160,7 +160,8 @@ class Session {
     out_.flush();
   }
 
-  void print_json(const Generation& generation, const std::vector<std::string>& top) {
+  void print_json(const Generation& generation, const std::vector<std::string>& top,
+                  const Generator& generator) {
     JsonObject object;
     object.add("prompt_tokens", ids_json(generation.prompt));
     object.add("tokens", ids_json(generation.tokens));
@@ -168,6 +169,9 @@ class Session {
     object.add("finish", json_string(finish_name(generation.finish)));
     object.add("timings", timings_json(opened_.seconds, generation));
     if (arguments_.top_logits) object.add("top_logits", json_lines(top, 1));
+    if (arguments_.profile) {
+      object.add("profile", profile_json(generator.profile(), opened_.model.info().isa));
+    }
     out_.print(object.text() + "\n");
     out_.flush();
   }

@@ -7,6 +7,7 @@
 #include "tools/common/terminal.hpp"
 #include "tools/common/tool.hpp"
 #include "tools/run/prompt.hpp"
+#include "tools/run/report.hpp"
 
 #include <fmt/format.h>
 
@@ -39,9 +40,16 @@ void print_perplexity(const Arguments& arguments, const Opened& opened, Out& out
     JsonObject object;
     object.add("tokens", std::to_string(result.tokens));
     object.add("perplexity", json_number(result.value));
+    if (arguments.profile) {
+      object.add("profile", profile_json(generator.profile(), opened.model.info().isa));
+    }
     out.print(object.text() + "\n");
   } else {
     out.print(fmt::format("perplexity {:.4f} over {} tokens\n", result.value, result.tokens));
+    if (arguments.profile) {
+      out.print(
+          profile_text(generator.profile(), opened.model.info().isa, standard_output_terminal()));
+    }
   }
 }
 

@@ -110,7 +110,7 @@ GenerateOptions generate_options(const Arguments& a) {
   if (a.top_p) sampling.top_p = number_within("--top-p", *a.top_p, {0, 1, true});
   if (a.min_p) sampling.min_p = number_within("--min-p", *a.min_p, {0, 1});
   if (a.repeat_penalty) {
-    sampling.repeat_penalty = number_within("--repeat-penalty", *a.repeat_penalty, {0, 1e6, true});
+    sampling.repeat_penalty = number_within("--repeat-penalty", *a.repeat_penalty, {1e-3, 1e3});
   }
   if (a.seed) sampling.seed = seed_number("--seed", *a.seed);
   options.stop = a.stop;

@@ -90,6 +90,8 @@ double total_seconds(const std::vector<OpProfile>& profile) {
   return total;
 }
 
+}  // namespace
+
 std::string profile_json(const std::vector<OpProfile>& profile, const std::string& isa) {
   const double total = total_seconds(profile);
   std::vector<std::string> lines;
@@ -103,8 +105,6 @@ std::string profile_json(const std::vector<OpProfile>& profile, const std::strin
   }
   return json_lines(lines, 1);
 }
-
-}  // namespace
 
 std::optional<AttentionPicture> attention_picture(const Run& run) {
   const Output* weights = find(run.outputs, attention_output);

@@ -35,6 +35,10 @@ struct Run {
 [[nodiscard]] std::string profile_text(const std::vector<OpProfile>& profile,
                                        const std::string& isa, const Terminal& terminal);
 
+/// The same as a JSON list.
+[[nodiscard]] std::string profile_json(const std::vector<OpProfile>& profile,
+                                       const std::string& isa);
+
 /// What --info prints.
 [[nodiscard]] std::string info_text(const Model& model, const std::string& model_name,
                                     const Terminal& terminal);

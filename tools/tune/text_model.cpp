@@ -20,8 +20,6 @@
 namespace attn::tools {
 namespace {
 
-constexpr int default_context = 512;  // more has to be asked for: memory grows with it
-
 /// Cancels a tuner as soon as Ctrl-C is pressed: an update may take many seconds.
 class CancelOnInterrupt {
  public:
@@ -84,8 +82,7 @@ class Tuning {
   void read_data() {
     DataOptions options;
     options.context_asked = plan_.context.has_value();
-    options.context = plan_.context.value_or(
-        static_cast<int>(std::min<std::int64_t>(default_context, model_.text().trained_context)));
+    options.context = plan_.context.value_or(0);
     if (plan_.sentence) {
       train_.push_back(
           attention_example(model_, {*plan_.sentence, plan_.size_words, "--sentence"}, options));
