@@ -3,6 +3,7 @@
 #include "attn/error.hpp"
 #include "kernels/cpu.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -72,8 +73,11 @@ IsaChoice choose_isa(std::string_view request) {
     }
     return {isa, source + " " + std::string(request)};
   }
-  throw Error(ErrorKind::usage, source + ": unknown level '" + std::string(request) +
-                                    "'; scalar, avx2, avx512 or amx");
+  std::string shown(request);
+  std::replace_if(
+      shown.begin(), shown.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  throw Error(ErrorKind::usage,
+              source + ": unknown level '" + shown + "'; scalar, avx2, avx512 or amx");
 }
 
 }  // namespace attn::kernels

@@ -17,7 +17,6 @@ using Dims = std::vector<std::int64_t>;
 
 /// How a new model's tensor begins.
 enum class Initial {
-  zeros,
   uniform,  ///< in ±1/√fan_in, as PyTorch's Linear
   normal,   ///< N(0, 1), as PyTorch's Embedding
 };
@@ -92,7 +91,8 @@ struct Architecture {
 /// Every architecture there is.
 [[nodiscard]] std::span<const Architecture* const> architectures() noexcept;
 
-/// The one of that name; Error(kind) that lists them if there is none.
+/// The one of that name; an error that lists them if there is none: Error(invalid) for the name of
+/// a file, Error(usage) for a caller's.
 [[nodiscard]] const Architecture& find_architecture(std::string_view name, bool from_file);
 
 /// The shape of a tensor that has to be there, with that many dimensions, all at least 1;

@@ -1,5 +1,6 @@
 #include "models/metadata.hpp"
 
+#include "attn/error.hpp"
 #include "runtime/formats/json.hpp"
 #include "runtime/formats/text.hpp"
 
@@ -12,21 +13,33 @@ namespace attn::models {
 using runtime::Json;
 using runtime::quote;
 
+namespace {
+
+// A text that is a number as a whole; NaN, which is in no range, for any other.
+double number_in(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = error == std::errc{} && end == text.data() + text.size();
+  return whole ? number : std::numeric_limits<double>::quiet_NaN();
+}
+
+}  // namespace
+
 Metadata Metadata::parameters(std::map<std::string, std::string> values) {
   Metadata parameters(std::move(values));
-  parameters.kind_ = ErrorKind::usage;
+  parameters.noun_ = "parameter";
   return parameters;
 }
 
 std::string Metadata::field(std::string_view key) const {
-  return (kind_ == ErrorKind::usage ? "parameter '" : "metadata '") + std::string(key) + "'";
+  return std::string(noun_) + " '" + std::string(key) + "'";
 }
 
 bool Metadata::has(std::string_view key) const { return values_.contains(std::string(key)); }
 
 const std::string& Metadata::text(std::string_view key) const {
   const auto found = values_.find(std::string(key));
-  if (found == values_.end()) throw Error(kind_, field(key) + " is missing");
+  if (found == values_.end()) throw Error(ErrorKind::invalid, field(key) + " is missing");
   return found->second;
 }
 
@@ -35,20 +48,19 @@ std::int64_t Metadata::integer(std::string_view key, std::int64_t low, std::int6
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   if (error != std::errc{} || end != value.data() + value.size() || number < low || number > high) {
-    throw Error(kind_, field(key) + " is " + quote(value) + ", not a whole number in " +
-                           std::to_string(low) + ".." + std::to_string(high));
+    throw Error(ErrorKind::invalid, field(key) + " is " + quote(value) +
+                                        ", not a whole number in " + std::to_string(low) + ".." +
+                                        std::to_string(high));
   }
   return number;
 }
 
 double Metadata::number(std::string_view key, double low, double high) const {
   const std::string& value = text(key);
-  double number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() ||
-      !(number >= low && number <= high)) {
-    throw Error(kind_, field(key) + " is " + quote(value) + ", not a number in " + to_text(low) +
-                           ".." + to_text(high));
+  const double number = number_in(value);
+  if (!(number >= low && number <= high)) {
+    throw Error(ErrorKind::invalid, field(key) + " is " + quote(value) + ", not a number in " +
+                                        to_text(low) + ".." + to_text(high));
   }
   return number;
 }
@@ -57,7 +69,7 @@ bool Metadata::flag(std::string_view key) const {
   if (!has(key)) return false;
   const std::string& value = text(key);
   if (value != "true" && value != "false") {
-    throw Error(kind_, field(key) + " is " + quote(value) + ", not true or false");
+    throw Error(ErrorKind::invalid, field(key) + " is " + quote(value) + ", not true or false");
   }
   return value == "true";
 }
@@ -67,10 +79,9 @@ std::optional<double> Metadata::scale() const {
   constexpr double limit = std::numeric_limits<float>::max();  // it multiplies floats
   if (!has(key)) return std::nullopt;
   const std::string& value = text(key);
-  double number = 0;
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || end != value.data() + value.size() || !(std::fabs(number) <= limit)) {
-    throw Error(kind_, field(key) + " is " + quote(value) + ", not a finite number");
+  const double number = number_in(value);
+  if (!(std::fabs(number) <= limit)) {
+    throw Error(ErrorKind::invalid, field(key) + " is " + quote(value) + ", not a finite number");
   }
   return number;
 }
@@ -79,7 +90,7 @@ std::vector<std::string> Metadata::strings(std::string_view key) const {
   const std::string where = field(key);
   const Json list = runtime::parse_json(text(key), where);
   if (!list.is_array()) {
-    throw Error(kind_, where + " is " + runtime::json_text(list) + ", not a list");
+    throw Error(ErrorKind::invalid, where + " is " + runtime::json_text(list) + ", not a list");
   }
   std::vector<std::string> strings;
   for (std::size_t i = 0; i < list.size(); ++i) {
@@ -94,12 +105,12 @@ std::vector<std::int32_t> Metadata::ids(std::string_view key, std::int64_t count
   const std::string where = field(key);
   const Json list = runtime::parse_json(text(key), where);
   if (!list.is_array()) {
-    throw Error(kind_, where + " is " + runtime::json_text(list) + ", not a list");
+    throw Error(ErrorKind::invalid, where + " is " + runtime::json_text(list) + ", not a list");
   }
   for (const Json& each : list) {
     const std::int64_t id = runtime::json_size(each, where);
     if (id >= count) {
-      throw Error(kind_,
+      throw Error(ErrorKind::invalid,
                   where + ": " + std::to_string(id) + " is not in 0.." + std::to_string(count - 1));
     }
     all.push_back(static_cast<std::int32_t>(id));

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "attn/error.hpp"
-
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -12,11 +10,12 @@
 namespace attn::models {
 
 /// A model's metadata: strings by key, as the container holds them, with typed access. Every error
-/// is Error(invalid) and names key and value; of the parameters of a new model, Error(usage).
+/// is Error(invalid) and names key and value.
 class Metadata {
  public:
   Metadata() = default;
   explicit Metadata(std::map<std::string, std::string> values) : values_(std::move(values)) {}
+  /// Those of a new model, whose values errors call parameters.
   [[nodiscard]] static Metadata parameters(std::map<std::string, std::string> values);
 
   [[nodiscard]] const std::map<std::string, std::string>& all() const noexcept { return values_; }
@@ -44,7 +43,7 @@ class Metadata {
   [[nodiscard]] std::string field(std::string_view key) const;
 
   std::map<std::string, std::string> values_;
-  ErrorKind kind_ = ErrorKind::invalid;
+  std::string_view noun_ = "metadata";  // what errors call a value
 };
 
 /// A number for metadata, in the fewest digits that give it back.

@@ -3,6 +3,7 @@
 #include "models/size_loss_task.hpp"
 #include "models/source/source.hpp"
 #include "models/source/write_model.hpp"
+#include "models/text/unicode.hpp"
 #include "runtime/formats/text.hpp"
 
 #include <cmath>
@@ -105,8 +106,9 @@ Model Model::from_memory(std::span<const std::byte> bytes, const std::string& na
   return errors_of_ours([&] {
     check(options);
     kernels::IsaChoice isa = kernels::choose_isa(options.isa);
-    return Model(
-        Impl::of(models::source_from_memory(bytes, name, options.verify), options, std::move(isa)));
+    const std::string called = runtime::path_text(name);
+    return Model(Impl::of(models::source_from_memory(bytes, called, options.verify), options,
+                          std::move(isa)));
   });
 }
 
@@ -123,6 +125,10 @@ Model Model::create(std::string_view architecture,
     }
     if (!options.adapters.empty()) {
       throw Error(ErrorKind::usage, "adapters are for models that are opened, not created");
+    }
+    for (const auto& [key, value] : parameters) {
+      if (models::valid_utf8(key) == key && models::valid_utf8(value) == value) continue;
+      throw Error(ErrorKind::usage, "parameter " + runtime::quote(key) + " is no UTF-8");
     }
     models::Created created = created_by(kind, Metadata::parameters(parameters));
     Weights weights = Weights::random(created.weights, seed);

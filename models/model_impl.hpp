@@ -6,6 +6,7 @@
 #include "kernels/isa.hpp"
 #include "kernels/workers.hpp"
 #include "models/architecture.hpp"
+#include "models/errors.hpp"
 #include "models/language/encoder.hpp"
 #include "models/metadata.hpp"
 #include "models/runner.hpp"
@@ -16,10 +17,8 @@
 
 #include <array>
 #include <memory>
-#include <new>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -91,6 +90,13 @@ class ATTN_LOCAL Model::Impl {
     return runner(!inputs.empty() && batched(inputs[0].shape.size()));
   }
 
+  models::Encoder& encoder_of_texts() {
+    if (!encoder) {
+      encoder = std::make_unique<models::Encoder>(metadata, specs, weights, session_options);
+    }
+    return *encoder;
+  }
+
   /// Takes the tokenizer, and finds out what the model can do with text. Throws Error(invalid)
   /// where they do not fit each other.
   void take_text(std::shared_ptr<const models::Tokenizer> own);
@@ -115,35 +121,5 @@ class ATTN_LOCAL Model::Impl {
   std::vector<std::string> size_words;
   std::string sentence;
 };
-
-namespace models {
-
-/// Error(memory) that is thrown without asking for memory.
-[[noreturn]] void throw_out_of_memory();
-
-/// Runs the body of a public function. What the library throws is attn::Error and nothing else:
-/// memory that the standard library could not get becomes one.
-template <class Body>
-auto errors_of_ours(Body&& body) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    throw_out_of_memory();
-  } catch (const std::length_error&) {
-    throw Error(ErrorKind::memory, "not enough memory: more elements than can be counted");
-  }
-}
-
-/// Adds what is being read to the message of an error inside it.
-template <class Body>
-auto naming(const std::string& what, Body&& body) {
-  try {
-    return body();
-  } catch (const Error& error) {
-    throw Error(error.kind(), what + ": " + error.what());
-  }
-}
-
-}  // namespace models
 
 }  // namespace attn

@@ -89,6 +89,10 @@ std::vector<OpProfile> Model::profile() const {
       const std::vector<OpProfile> some = runner->profile();
       rows.insert(rows.end(), some.begin(), some.end());
     }
+    if (self().encoder) {
+      const std::vector<OpProfile> some = self().encoder->profile();
+      rows.insert(rows.end(), some.begin(), some.end());
+    }
     return rows;
   });
 }

@@ -2,13 +2,16 @@
 
 #include "models/language/decoder.hpp"
 #include "models/language/free_memory.hpp"
+#include "models/language/prompts.hpp"
 #include "models/model_impl.hpp"
 #include "models/text/chat.hpp"
 #include "models/text/unicode.hpp"
 #include "models/transformer_config.hpp"
+#include "runtime/formats/checked.hpp"
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 namespace attn {
 
@@ -23,17 +26,6 @@ const models::Tokenizer& tokenizer_of(const std::shared_ptr<const models::Tokeni
     throw Error(ErrorKind::usage, "this " + name + " model has no tokenizer; token ids it takes");
   }
   return *tokenizer;
-}
-
-// A text of an encoder as long as it was made for: the end of its content goes, not what the
-// tokenizer put after it.
-void truncate(std::vector<std::int32_t>& tokens, std::int64_t longest, std::size_t suffix) {
-  const auto most = static_cast<std::size_t>(longest);
-  if (tokens.size() <= most) return;
-  suffix = std::min(suffix, most);
-  std::copy(tokens.end() - static_cast<std::ptrdiff_t>(suffix), tokens.end(),
-            tokens.begin() + static_cast<std::ptrdiff_t>(most - suffix));
-  tokens.resize(most);
 }
 
 }  // namespace
@@ -85,8 +77,8 @@ std::vector<std::int32_t> Model::tokenize(std::string_view text,
     const models::Tokenizer& tokenizer = tokenizer_of(self().tokenizer, self().name);
     std::vector<std::int32_t> tokens = tokenizer.encode(text, options);
     if (options.truncate && self().text.embeds) {
-      truncate(tokens, self().text.trained_context,
-               options.add_special ? tokenizer.spec().suffix.size() : 0);
+      models::truncate(tokens, static_cast<std::size_t>(self().text.trained_context),
+                       options.add_special ? tokenizer.spec().suffix.size() : 0);
     }
     return tokens;
   });
@@ -122,11 +114,7 @@ Embeddings Model::embed(std::span<const std::vector<std::int32_t>> texts,
     if (!impl.text.embeds) {
       throw Error(ErrorKind::usage, "a " + impl.name + " model is no encoder of texts");
     }
-    if (!impl.encoder) {
-      impl.encoder = std::make_unique<models::Encoder>(impl.metadata, impl.specs, impl.weights,
-                                                       impl.session_options);
-    }
-    return impl.encoder->embed(texts, progress);
+    return impl.encoder_of_texts().embed(texts, progress);
   });
 }
 
@@ -157,6 +145,35 @@ void decoder_maps(models::Decoder& decoder, AttentionMaps& maps, const OnProgres
   }
 }
 
+void check_layers(std::span<const int> layers, int count) {
+  std::vector<bool> taken(static_cast<std::size_t>(count));
+  for (const int layer : layers) {
+    if (layer < 0 || layer >= count) {
+      throw Error(ErrorKind::usage,
+                  "layer " + std::to_string(layer) + " is not in 0.." + std::to_string(count - 1));
+    }
+    if (taken[static_cast<std::size_t>(layer)]) {
+      throw Error(ErrorKind::usage, "layer " + std::to_string(layer) + " is there twice");
+    }
+    taken[static_cast<std::size_t>(layer)] = true;
+  }
+}
+
+// How many weights the maps have, which there is memory for.
+std::size_t numbers_of(const AttentionMaps& maps) {
+  const auto tokens = std::ssize(maps.tokens);
+  const std::int64_t shape[] = {std::ssize(maps.layers), maps.heads, tokens, tokens};
+  const auto all = runtime::checked_elements(shape);
+  const std::optional<std::size_t> free = models::free_memory();
+  constexpr std::size_t each = 2 * sizeof(float);  // once here, and once on its way
+  const std::size_t most = free.value_or(std::numeric_limits<std::ptrdiff_t>::max()) / each;
+  if (all && static_cast<std::size_t>(*all) <= most) return static_cast<std::size_t>(*all);
+  throw Error(ErrorKind::memory, "attention: maps [" + std::to_string(shape[0]) + ", " +
+                                     std::to_string(shape[1]) + ", " + std::to_string(tokens) +
+                                     ", " + std::to_string(tokens) + "], and memory is free for " +
+                                     std::to_string(most) + " weights; fewer layers take less");
+}
+
 }  // namespace
 
 AttentionMaps Model::attention(std::span<const std::int32_t> tokens, std::span<const int> layers,
@@ -171,32 +188,15 @@ AttentionMaps Model::attention(std::span<const std::int32_t> tokens, std::span<c
     maps.heads = impl.text.heads;
     maps.layers.assign(layers.begin(), layers.end());
     for (int l = 0; layers.empty() && l < impl.text.layers; ++l) maps.layers.push_back(l);
-    for (const int layer : maps.layers) {
-      if (layer < 0 || layer >= impl.text.layers) {
-        throw Error(ErrorKind::usage, "layer " + std::to_string(layer) + " is not in 0.." +
-                                          std::to_string(impl.text.layers - 1));
-      }
-    }
+    check_layers(maps.layers, impl.text.layers);
     if (tokens.empty() || static_cast<std::int64_t>(tokens.size()) > impl.text.trained_context) {
       throw Error(ErrorKind::invalid, "attention: " + std::to_string(tokens.size()) +
                                           " tokens are not in 1.." +
                                           std::to_string(impl.text.trained_context));
     }
-    const std::size_t map = tokens.size() * tokens.size();
-    const std::size_t all = maps.layers.size() * static_cast<std::size_t>(maps.heads) * map;
-    const std::size_t free = models::free_memory();
-    // once here, and once on its way
-    if (free > 0 && all > free / (2 * sizeof(float))) {
-      throw Error(ErrorKind::memory, "attention: " + std::to_string(all * sizeof(float)) +
-                                         " bytes of maps, and " + std::to_string(free) +
-                                         " bytes of memory are free; fewer layers take less");
-    }
+    const std::size_t all = numbers_of(maps);
     if (impl.text.embeds) {
-      if (!impl.encoder) {
-        impl.encoder = std::make_unique<models::Encoder>(impl.metadata, impl.specs, impl.weights,
-                                                         impl.session_options);
-      }
-      maps.weights = impl.encoder->attention(tokens, maps.layers);
+      maps.weights = impl.encoder_of_texts().attention(tokens, maps.layers);
       return maps;
     }
     maps.weights.resize(all);

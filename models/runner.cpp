@@ -1,6 +1,7 @@
 #include "models/runner.hpp"
 
 #include "attn/error.hpp"
+#include "models/profile.hpp"
 #include "runtime/formats/text.hpp"
 
 #include <algorithm>
@@ -168,15 +169,8 @@ std::span<const Output> Runner::run(std::span<const Input> inputs) {
 }
 
 std::vector<OpProfile> Runner::profile() const {
-  if (!session_ || !options_.profile) return earlier_;
-  std::vector<OpProfile> rows;
-  for (const runtime::ProfileRow& row : session_->profile()) {
-    rows.push_back({row.op, row.shape, row.note, row.calls, row.seconds});
-  }
-  for (std::size_t i = 0; i < earlier_.size() && i < rows.size(); ++i) {
-    rows[i].calls += earlier_[i].calls;
-    rows[i].seconds += earlier_[i].seconds;
-  }
+  std::vector<OpProfile> rows = earlier_;
+  if (session_ && options_.profile) add_profile(rows, *session_);
   return rows;
 }
 

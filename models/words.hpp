@@ -21,7 +21,6 @@ class Vocabulary {
   [[nodiscard]] static Vocabulary of(std::string_view sentence);
 
   [[nodiscard]] const std::vector<std::string>& words() const noexcept { return words_; }
-  [[nodiscard]] bool contains(const std::string& word) const { return ids_.contains(word); }
   /// Throws Error(invalid) for an empty sentence, or naming the word that the vocabulary lacks.
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view sentence) const;
 

@@ -102,7 +102,6 @@ Session::Session(const Graph& graph, std::span<const ValueId> fetches,
 }
 
 Session::~Session() = default;
-Session::Session(Session&&) noexcept = default;
 
 void Session::take_nodes(std::vector<PlannedNode> nodes) {
   const auto use = [&](ValueId id) {
@@ -219,6 +218,12 @@ std::size_t Session::bytes_at_bounds(ValueId id) const {
   return bytes;
 }
 
+// Of a state, up to where the next may begin.
+std::size_t Session::aligned_bytes(ValueId id) const {
+  const std::size_t bytes = std::max<std::size_t>(bytes_at_bounds(id), 1);
+  return (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
+}
+
 void Session::bind_memory(std::span<const Binding> bindings) {
   for (const Binding& binding : bindings) {
     const Role role = graph_->value(binding.value).role;
@@ -244,8 +249,8 @@ void Session::bind_memory(std::span<const Binding> bindings) {
     }
     if (value.role == Role::state) {
       own_states.push_back(id);
-      const std::size_t bytes = std::max<std::size_t>(bytes_at_bounds(id), 1);
-      state_bytes += (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
+      state_bytes += aligned_bytes(id);  // two numbers below half of what the type holds
+      if (state_bytes > std::numeric_limits<std::size_t>::max() / 2) too_large(*graph_, id);
     }
   }
   memory_.states = state_bytes;
@@ -255,16 +260,15 @@ void Session::bind_memory(std::span<const Binding> bindings) {
   std::byte* next = states_.data();
   for (const ValueId id : own_states) {
     data_[slot(id)] = next;
-    const std::size_t bytes = std::max<std::size_t>(bytes_at_bounds(id), 1);
-    next += (bytes + memory_alignment - 1) / memory_alignment * memory_alignment;
+    next += aligned_bytes(id);
   }
 }
 
 void Session::check_limit(std::size_t bytes) const {
-  if (options_.memory_limit == 0 || bytes <= options_.memory_limit) return;
+  if (!options_.memory_limit || bytes <= *options_.memory_limit) return;
   throw Error(ErrorKind::memory, "a session of " + std::to_string(bytes) +
                                      " bytes is over the limit of " +
-                                     std::to_string(options_.memory_limit) + " bytes");
+                                     std::to_string(*options_.memory_limit) + " bytes");
 }
 
 std::size_t Session::node_count() const noexcept { return steps_.size(); }

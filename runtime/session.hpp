@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,8 +37,8 @@ struct SessionOptions {
   std::shared_ptr<Packs> packs = nullptr;
   /// Weights that something else writes between runs, so that no packed copy of them may be kept.
   std::vector<ValueId> written_elsewhere = {};
-  /// Bytes that arena and states may take together; 0: no limit.
-  std::size_t memory_limit = 0;
+  /// Bytes that arena and states may take together.
+  std::optional<std::size_t> memory_limit = {};
   /// Of arena and states; null: the system.
   std::shared_ptr<const Allocator> allocator = nullptr;
   /// Where it becomes true, a run ends before its next node; null: never.
@@ -73,8 +74,8 @@ class Session {
   Session(const Graph& graph, std::span<const ValueId> fetches, std::span<const Binding> bindings,
           SessionOptions options);
   ~Session();
-  Session(Session&&) noexcept;
-  Session& operator=(Session&&) = delete;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   /// Gives every symbol its number; needed before the first run of a graph that has symbols. Throws
   /// Error(invalid) on a number that is negative or above its bound (the session then stays as it
@@ -117,6 +118,7 @@ class Session {
             std::vector<TensorView>& views) const;
   void resolve(std::uint64_t changed);
   [[nodiscard]] std::size_t bytes_at_bounds(ValueId id) const;
+  [[nodiscard]] std::size_t aligned_bytes(ValueId id) const;
 
   const Graph* graph_;
   SessionOptions options_;

@@ -31,8 +31,7 @@ std::vector<attn::TuneExample> read(const attn::Model& model, attn::TuneTask tas
                                     const attn_data_options& given) {
   attn::DataOptions options;
   options.context_asked = given.context != 0;
-  const std::int64_t usual = std::min<std::int64_t>(options.context, model.text().trained_context);
-  options.context = given.context != 0 ? given.context : static_cast<int>(usual);
+  options.context = given.context;
   std::vector<std::string> words;
   for (const char* const each : array(given.look_at, given.look_at_count, "look_at")) {
     words.emplace_back(text(each, "look_at"));

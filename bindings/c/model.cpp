@@ -32,7 +32,11 @@ attn_status attn_model_create(const char* architecture, const attn_parameter* pa
     attn_model*& to = required(model, "model");
     std::map<std::string, std::string> all;
     for (const attn_parameter& each : array(parameters, count, "parameters")) {
-      all[std::string(text(each.key, "parameter: key"))] = text(each.value, "parameter: value");
+      const std::string_view key = text(each.key, "parameter: key");
+      const std::string_view value = text(each.value, "parameter: value");
+      if (all.emplace(key, value).second) continue;
+      throw attn::Error(attn::ErrorKind::usage,
+                        "parameter: key: " + std::string(key) + " is there twice");
     }
     to = new attn_model(
         attn::Model::create(text(architecture, "architecture"), all, seed, model_options(options)));

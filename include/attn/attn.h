@@ -74,6 +74,7 @@ ATTN_API attn_status attn_cancel_create(attn_cancel** cancel, attn_error* error)
 /* These two may be called in a signal handler, too. */
 ATTN_API attn_status attn_cancel_request(attn_cancel* cancel);
 ATTN_API attn_status attn_cancel_reset(attn_cancel* cancel);
+/* What it is the token of keeps its state: cancelled, for good, if it was. */
 ATTN_API attn_status attn_cancel_free(attn_cancel* cancel);
 
 /* How far a long call is: done of total, in tokens or texts. Other than 0 ends it: ATTN_CANCELLED.
@@ -261,8 +262,8 @@ ATTN_API attn_status attn_model_tokenize_chat(const attn_model* model, const att
                                               size_t message_count, int32_t* tokens,
                                               size_t capacity, size_t* count, attn_error* error);
 
-/* The text of the tokens, without special ones, ended by a NUL, for which there has to be room.
- * *length does not count it. */
+/* The text of the tokens, without special ones and ids that the tokenizer does not have, ended by a
+ * NUL, for which there has to be room. *length does not count it. */
 ATTN_API attn_status attn_model_detokenize(const attn_model* model, const int32_t* tokens,
                                            size_t count, char* text, size_t capacity,
                                            size_t* length, attn_error* error);
@@ -322,7 +323,9 @@ ATTN_API attn_status attn_generator_create(const attn_model* model,
 ATTN_API attn_status attn_generator_free(attn_generator* generator);
 
 /* A new token, and the text that it completes: empty while a character or a stop string is open;
- * `length` bytes and a NUL. Other than 0 ends the answer: ATTN_FINISH_STOPPED. */
+ * `length` bytes and a NUL. Not called for the end token; once more for the last one where text was
+ * held back that no stop string followed. Other than 0 ends the answer (ATTN_FINISH_STOPPED), and
+ * is the last call. */
 typedef int (*attn_on_token)(void* user, int32_t token, const char* text, size_t length);
 
 typedef struct attn_generate_options {

@@ -214,7 +214,8 @@ class ATTN_API Model {
   /// 2³¹ bytes or more. Several threads may call these four on one model at the same time.
   [[nodiscard]] std::vector<std::int32_t> tokenize(std::string_view text,
                                                    const TokenizeOptions& options = {}) const;
-  /// The text of the tokens, special ones left out, bytes that are not UTF-8 as U+FFFD.
+  /// The text of the tokens, special ones and ids that the tokenizer does not have left out, bytes
+  /// that are not UTF-8 as U+FFFD.
   [[nodiscard]] std::string detokenize(std::span<const std::int32_t> tokens) const;
   /// One token as a label: " elephant"; a special one by its name. Without a tokenizer its number.
   [[nodiscard]] std::string token_text(std::int32_t token) const;
@@ -232,8 +233,8 @@ class ATTN_API Model {
                                  const OnProgress& progress = {});
 
   /// Where the tokens look, in the chosen layers (empty: all), of a language model or an encoder.
-  /// Throws Error(usage) for another kind of model or an unknown layer, Error(invalid) for too many
-  /// tokens or an unknown id, Error(memory) if the maps would not fit, Error(cancelled).
+  /// Throws Error(usage) for another kind of model, a layer unknown or twice, Error(invalid) for
+  /// too many tokens or an unknown id, Error(memory) if the maps would not fit, Error(cancelled).
   [[nodiscard]] AttentionMaps attention(std::span<const std::int32_t> tokens,
                                         std::span<const int> layers = {},
                                         const OnProgress& progress = {});
@@ -250,8 +251,8 @@ class ATTN_API Model {
   void save(const std::filesystem::path& path) const;
 
   [[nodiscard]] ModelInfo info() const;
-  /// Op by op since opening or the last training, in the order of running; training is not in it.
-  /// Empty unless Options::profile.
+  /// What run() and embed() took since opening or the last training, op by op in the order of
+  /// running; the same op on the same shapes stands once. Empty unless Options::profile.
   [[nodiscard]] std::vector<OpProfile> profile() const;
 
  private:

@@ -42,12 +42,14 @@ struct GeneratedToken {
 struct GenerateOptions {
   int max_tokens = -1;  ///< -1: until the model ends its text or the context is full; 0: only read
   Sampling sampling = {};
-  std::vector<std::string> stop = {};  ///< texts that end the answer, and do not appear in it
+  std::vector<std::string> stop =
+      {};  ///< texts that end the answer and do not appear in it; not ""
   /// Guesses up to 7 tokens (fewer than GeneratorOptions::batch) by what followed the last ones
   /// before, and reads them together with the last. The answer is the same, token by token; it
   /// comes sooner where it repeats the prompt or itself.
   bool lookup = false;
-  /// Called for every token as it comes; false ends the answer.
+  /// Called for every token as it comes but the end token, and for the last one once more where
+  /// text was held back that no stop string followed; false ends the answer, and is the last call.
   std::function<bool(const GeneratedToken&)> on_token = nullptr;
   OnProgress on_prompt = nullptr;  ///< tokens of the prompt that are read
 };
@@ -67,14 +69,15 @@ struct Generation {
 };
 
 struct Perplexity {
-  std::int64_t tokens = 0;  ///< that were read
+  std::int64_t tokens = 0;  ///< that were read: one that would be alone in its window is not
   double value = 0;         ///< exp of the mean negative log probability of each next token
 };
 
 /// Generates text with a language model, which has to outlive it. It keeps the keys and values of
 /// what it has read: a prompt that begins like the last one, as the next turn of a conversation
 /// does, is read from where it differs. One thread at a time; two generators on one model may run
-/// in two threads. Prompts are token ids, below the vocabulary's size.
+/// in two threads. Prompts are token ids, below the vocabulary's size. One that was moved from
+/// throws Error(usage).
 class ATTN_API Generator {
  public:
   /// Throws Error(usage) if the model is no language model or for options that are out of range or
@@ -100,7 +103,8 @@ class ATTN_API Generator {
               const std::function<void(std::int64_t position, std::span<const float>)>& each);
 
   /// Over windows as long as the context, the first token of each unscored. Throws Error(invalid)
-  /// for fewer than two tokens.
+  /// for fewer than two tokens or an unknown id, before anything is read, Error(usage) in a context
+  /// of 1.
   Perplexity perplexity(std::span<const std::int32_t> tokens, const OnProgress& progress = {});
 
   /// Op by op, as Model::profile().
@@ -108,6 +112,7 @@ class ATTN_API Generator {
 
  private:
   class Impl;
+  [[nodiscard]] Impl& self() const;
   std::unique_ptr<Impl> impl_;
 };
 

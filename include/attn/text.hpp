@@ -17,7 +17,7 @@ struct Sampling {
   int top_k = 0;             ///< only the k likeliest; 0: off
   double top_p = 0.95;       ///< only the likeliest that together reach this; in (0, 1], 1: off
   double min_p = 0.05;       ///< only those at least this fraction of the likeliest; [0, 1], 0: off
-  double repeat_penalty = 1;  ///< > 0; above 1 makes recent tokens less likely; 1: off
+  double repeat_penalty = 1;  ///< 0.001 to 1000; above 1 makes recent tokens less likely; 1: off
   int repeat_window = 64;     ///< tokens that count as recent; ≥ 0
   std::uint64_t seed = 0;     ///< the same seed gives the same choices on every machine
 };

@@ -187,6 +187,7 @@ class ATTN_API Tuner {
 
  private:
   class Impl;
+  [[nodiscard]] Impl& self() const;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -17,7 +17,8 @@
 namespace attn {
 
 struct DataOptions {
-  int context = 512;  ///< tokens of an example at most; above 0
+  /// Tokens of an example at most; 0: what the model was trained on, at most 512.
+  int context = 0;
   /// Somebody chose the context: a text that does not fill it is then an error. Otherwise it
   /// becomes one example, as short as it is.
   bool context_asked = false;

@@ -1,9 +1,22 @@
 #include "models/language/answer.hpp"
 
+#include "attn/error.hpp"
+
 #include <algorithm>
 #include <limits>
 
 namespace attn::models {
+
+void check_max_tokens(int max_tokens) {
+  if (max_tokens >= -1) return;
+  throw Error(ErrorKind::usage, "max_tokens: " + std::to_string(max_tokens) +
+                                    " is below -1, which is without a limit");
+}
+
+void check_stops(std::span<const std::string> stop) {
+  if (std::find(stop.begin(), stop.end(), "") == stop.end()) return;
+  throw Error(ErrorKind::usage, "stop: an empty text would end every answer");
+}
 
 Answer::Answer(const Tokenizer* tokenizer, const TextInfo& info, const GenerateOptions& options,
                int context, Generation& result)
@@ -15,6 +28,8 @@ Answer::Answer(const Tokenizer* tokenizer, const TextInfo& info, const GenerateO
       stop_(options.stop),
       sequence_(result.prompt),
       open_(options.max_tokens != 0) {
+  check_max_tokens(options.max_tokens);
+  check_stops(options.stop);
   if (tokenizer != nullptr) stream_.emplace(*tokenizer);
   result_.finish = Finish::length;
 }
@@ -52,7 +67,10 @@ std::int32_t Answer::take(std::span<const float> logits) {
 
 void Answer::close() {
   open_ = false;
-  if (result_.finish == Finish::stop_string || result_.tokens.empty()) return;
+  if (result_.finish == Finish::stop_string || result_.finish == Finish::cancelled ||
+      result_.tokens.empty()) {
+    return;  // it is said, or nobody listens
+  }
   const Finish finish = result_.finish;
   std::string rest = stop_.feed(stream_ ? stream_->finish() : "");
   if (!stop_.hit()) rest += stop_.finish();

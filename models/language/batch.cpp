@@ -3,27 +3,25 @@
 
 #include "attn/batch.hpp"
 
+#include "models/clock.hpp"
 #include "models/language/answer.hpp"
 #include "models/language/batch_decoder.hpp"
 #include "models/language/free_memory.hpp"
 #include "models/language/prompts.hpp"
 #include "models/model_impl.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 namespace attn {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using models::Clock;
+using models::seconds_since;
 
 // Rows of answers that are read together: up to 8 go through the kernels that read a weight once as
 // it is stored, and a row's bits are those it has alone. Twice 8 rows take 0.6 of the time of 16.
 constexpr std::size_t rows_together = 8;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 /// A prompt and its answer, under way in a slot.
 struct Sequence {
@@ -66,6 +64,7 @@ class Batch {
       throw Error(ErrorKind::usage, "batch: " + std::to_string(options.batch) + " is below 1");
     }
     for (std::size_t p = 0; p < prompts.size(); ++p) check(p);
+    models::check_stops(options.stop);
   }
 
   std::vector<Generation> run() {
@@ -78,18 +77,14 @@ class Batch {
  private:
   [[nodiscard]] std::string name(std::size_t prompt) const {
     const std::string& given = prompts_[prompt].name;
-    return given.empty() ? "prompt " + std::to_string(prompt) : given;
+    return given.empty() ? "prompt " + std::to_string(prompt) : runtime::path_text(given);
   }
 
   void check(std::size_t place) {
     try {
       const BatchPrompt& prompt = prompts_[place];
+      models::check_max_tokens(prompt.max_tokens);
       results_[place].prompt = models::checked_prompt(model_.text, prompt.tokens, context_);
-      for (const std::int32_t token : prompt.tokens) {
-        if (token >= 0 && token < model_.text.vocab_size) continue;
-        throw Error(ErrorKind::invalid, "token " + std::to_string(token) + " is not in 0.." +
-                                            std::to_string(model_.text.vocab_size - 1));
-      }
     } catch (const Error& error) {
       throw Error(ErrorKind::invalid, name(place) + ": " + error.what());
     }

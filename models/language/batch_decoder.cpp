@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "kernels/attention/attention.hpp"
+#include "models/language/prompts.hpp"
 
 #include <algorithm>
 #include <numeric>
@@ -38,11 +39,7 @@ std::int64_t BatchDecoder::checked(std::span<const Piece> pieces) const {
                                         std::to_string(options_.capacity));
     }
     taken[slot] = true;
-    for (const std::int32_t id : piece.tokens) {
-      if (id >= 0 && id < config_.vocab) continue;
-      throw Error(ErrorKind::invalid, "token " + std::to_string(id) + " is not in 0.." +
-                                          std::to_string(config_.vocab - 1));
-    }
+    check_tokens(piece.tokens, config_.vocab, lengths_[slot]);
   }
   return count;
 }

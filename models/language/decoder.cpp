@@ -1,6 +1,8 @@
 #include "models/language/decoder.hpp"
 
 #include "attn/error.hpp"
+#include "models/language/prompts.hpp"
+#include "models/profile.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -35,13 +37,7 @@ std::span<const float> Decoder::forward(std::span<const std::int32_t> tokens, in
                                       std::to_string(options_.batch) + " and a context of " +
                                       std::to_string(options_.context));
   }
-  const auto unknown = std::find_if(tokens.begin(), tokens.end(),
-                                    [&](std::int32_t id) { return id < 0 || id >= config_.vocab; });
-  if (unknown != tokens.end()) {
-    throw Error(ErrorKind::invalid, "token " + std::to_string(*unknown) + " at position " +
-                                        std::to_string(position_ + (unknown - tokens.begin())) +
-                                        " is not in 0.." + std::to_string(config_.vocab - 1));
-  }
+  check_tokens(tokens, config_.vocab, position_);
   const std::int64_t symbols[] = {count, position_ + count, options_.context, wanted};
   session_->resize(symbols);
   std::memcpy(session_->tensor(values_.tokens).data, tokens.data(), tokens.size_bytes());
@@ -68,25 +64,10 @@ runtime::DType dtype_of(KvType type) noexcept {
   return runtime::DType::f32;
 }
 
-std::vector<OpProfile> profile_of(const runtime::Session& session) {
-  std::vector<OpProfile> rows;
-  for (const runtime::ProfileRow& row : session.profile()) {
-    const auto same = std::find_if(rows.begin(), rows.end(), [&](const OpProfile& other) {
-      return other.op == row.op && other.shape == row.shape && other.implementation == row.note;
-    });
-    if (same == rows.end()) {
-      rows.push_back({row.op, row.shape, row.note, row.calls, row.seconds});
-    } else {
-      same->calls += row.calls;
-      same->seconds += row.seconds;
-    }
-  }
-  return rows;
-}
-
 std::vector<OpProfile> Decoder::profile() const {
-  if (!options_.session.profile) return {};
-  return profile_of(*session_);
+  std::vector<OpProfile> rows;
+  if (options_.session.profile) add_profile(rows, *session_);
+  return rows;
 }
 
 }  // namespace attn::models

@@ -65,7 +65,4 @@ class Decoder {
 /// The tensor type of a cache.
 [[nodiscard]] runtime::DType dtype_of(KvType type) noexcept;
 
-/// A session's profile as the facade gives it, the same work of all layers in one row.
-[[nodiscard]] std::vector<OpProfile> profile_of(const runtime::Session& session);
-
 }  // namespace attn::models

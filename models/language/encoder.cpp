@@ -1,6 +1,9 @@
 #include "models/language/encoder.hpp"
 
 #include "attn/error.hpp"
+#include "models/errors.hpp"
+#include "models/language/prompts.hpp"
+#include "models/profile.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -42,12 +45,7 @@ void Encoder::check(std::span<const std::int32_t> tokens, std::size_t index) con
                                         " tokens, and the model has positions for " +
                                         std::to_string(config_.positions));
   }
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i] >= 0 && tokens[i] < config_.vocab) continue;
-    throw Error(ErrorKind::invalid, text + "token " + std::to_string(tokens[i]) + " at position " +
-                                        std::to_string(i) + " is not in 0.." +
-                                        std::to_string(config_.vocab - 1));
-  }
+  naming("text " + std::to_string(index), [&] { check_tokens(tokens, config_.vocab); });
 }
 
 // Of one text's states [tokens, hidden]; sums in float64, so that long texts lose nothing.
@@ -68,6 +66,23 @@ void Encoder::pool(std::span<const float> rows, float* to) const {
   constexpr double least_length = 1e-12;
   const double length = config_.normalize ? std::max(std::sqrt(square), least_length) : 1;
   for (std::size_t d = 0; d < width; ++d) to[d] = static_cast<float>(sums[d] / length);
+}
+
+// A session for so many tokens and bounds of texts, and for what there was room for before.
+void Encoder::make_room(std::int64_t tokens, std::int64_t bounds) {
+  runtime::SessionOptions options = options_;
+  options.bounds = {tokens, bounds};
+  if (session_) {
+    const std::vector<std::int64_t>& before = session_->options().bounds;
+    if (tokens <= before[0] && bounds <= before[1]) return;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      options.bounds[i] = std::max(options.bounds[i], before[i]);
+    }
+  }
+  earlier_ = profile();
+  session_.reset();  // two at a time would take more memory than either
+  session_ = std::make_unique<runtime::Session>(graph_, std::span(&values_.hidden, 1),
+                                                weights_->bindings(graph_), std::move(options));
 }
 
 Embeddings Encoder::embed(std::span<const std::vector<std::int32_t>> texts,
@@ -113,14 +128,7 @@ Embeddings Encoder::embed(std::span<const std::vector<std::int32_t>> texts,
       starts.push_back(static_cast<std::int32_t>(ids.size()));
     }
     const std::vector<std::int32_t> types(ids.size());
-    if (!session_ || session_->options().bounds[0] < largest ||
-        session_->options().bounds[1] < most_bounds) {
-      runtime::SessionOptions options = options_;
-      options.bounds = {largest, most_bounds};
-      session_.reset();
-      session_ = std::make_unique<runtime::Session>(graph_, std::span(&values_.hidden, 1),
-                                                    weights_->bindings(graph_), std::move(options));
-    }
+    make_room(largest, most_bounds);
     const std::int64_t symbols[] = {static_cast<std::int64_t>(ids.size()),
                                     static_cast<std::int64_t>(starts.size())};
     session_->resize(symbols);
@@ -173,11 +181,8 @@ std::vector<float> Encoder::attention(std::span<const std::int32_t> tokens,
 }
 
 std::vector<OpProfile> Encoder::profile() const {
-  std::vector<OpProfile> rows;
-  if (!session_ || !options_.profile) return rows;
-  for (const runtime::ProfileRow& row : session_->profile()) {
-    rows.push_back({row.op, row.shape, row.note, row.calls, row.seconds});
-  }
+  std::vector<OpProfile> rows = earlier_;
+  if (session_ && options_.profile) add_profile(rows, *session_);
   return rows;
 }
 

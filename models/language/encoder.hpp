@@ -32,10 +32,12 @@ class Encoder {
                                              std::span<const int> layers);
 
   [[nodiscard]] const EncoderConfig& config() const noexcept { return config_; }
+  /// Of embed(), over all sessions that there were; empty unless SessionOptions::profile.
   [[nodiscard]] std::vector<OpProfile> profile() const;
 
  private:
   void check(std::span<const std::int32_t> tokens, std::size_t index) const;
+  void make_room(std::int64_t tokens, std::int64_t bounds);
   void pool(std::span<const float> rows, float* to) const;
 
   EncoderConfig config_;
@@ -45,6 +47,7 @@ class Encoder {
   runtime::Graph graph_;
   EncoderGraph values_;
   std::unique_ptr<runtime::Session> session_;  // of graph_, for the largest batch so far
+  std::vector<OpProfile> earlier_;             // of sessions that were replaced
 };
 
 }  // namespace attn::models

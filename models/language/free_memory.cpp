@@ -3,60 +3,73 @@
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
-#include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/resource.h>
 
 namespace attn::models {
 namespace {
 
-constexpr std::size_t unknown = std::numeric_limits<std::size_t>::max();
+using Bytes = std::optional<std::size_t>;
 
 // A number of bytes alone in a file; "max" and a missing file are unknown.
-std::size_t number_in(const char* path) {
+Bytes number_in(const char* path) {
   std::ifstream file(path);
   std::size_t bytes = 0;
-  return file >> bytes ? bytes : unknown;
+  return file >> bytes ? Bytes(bytes) : std::nullopt;
+}
+
+// The number after a key, of lines of both.
+Bytes number_of(const char* path, std::string_view wanted) {
+  std::ifstream file(path);
+  std::string key, rest;
+  std::size_t number = 0;
+  while (file >> key >> number) {
+    if (key == wanted) return number;
+    std::getline(file, rest);
+  }
+  return std::nullopt;
 }
 
 // https://docs.kernel.org/filesystems/proc.html#meminfo
-std::size_t machine_available() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  std::size_t kib = 0;
-  while (file >> key >> kib) {
-    if (key == "MemAvailable:") return kib * 1024;
-    std::getline(file, unit);
-  }
-  return unknown;
+Bytes machine_available() {
+  const Bytes kib = number_of("/proc/meminfo", "MemAvailable:");
+  return kib ? Bytes(*kib * 1024) : std::nullopt;
 }
 
 // What a limit leaves beside what is used.
-std::size_t left(std::size_t limit, std::size_t used) {
-  if (limit == unknown) return unknown;
-  return used == unknown ? limit : limit - std::min(limit, used);
+Bytes left(Bytes limit, std::size_t used) {
+  return limit ? Bytes(*limit - std::min(*limit, used)) : std::nullopt;
 }
 
 // https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files
-std::size_t group_left() {
-  return left(number_in("/sys/fs/cgroup/memory.max"), number_in("/sys/fs/cgroup/memory.current"));
+Bytes group_left() {
+  const std::size_t used = number_in("/sys/fs/cgroup/memory.current").value_or(0);
+  // files that were read, a mapped model's too: they go before anything is killed
+  std::size_t files = 0;
+  for (const char* const key : {"inactive_file", "active_file"}) {
+    files += number_of("/sys/fs/cgroup/memory.stat", key).value_or(0);
+  }
+  return left(number_in("/sys/fs/cgroup/memory.max"), used - std::min(used, files));
 }
 
-std::size_t address_space_left() {
+Bytes address_space_left() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return unknown;
-  std::ifstream file("/proc/self/statm");  // its first number: pages of address space in use
-  std::size_t pages = 0;
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::nullopt;
+  // its first number: pages of address space in use
   constexpr std::size_t page = 4096;
-  return left(limit.rlim_cur, file >> pages ? pages * page : unknown);
+  return left(limit.rlim_cur, number_in("/proc/self/statm").value_or(0) * page);
 }
 
 }  // namespace
 
-std::size_t free_memory() {
-  const std::size_t least = std::min({machine_available(), group_left(), address_space_left()});
-  return least == unknown ? 0 : least;
+std::optional<std::size_t> free_memory() {
+  Bytes least;
+  for (const Bytes some : {machine_available(), group_left(), address_space_left()}) {
+    if (some && (!least || *some < *least)) least = some;
+  }
+  return least;
 }
 
 }  // namespace attn::models

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 namespace attn::models {
 
 /// Bytes that this process could still take without being killed or swapped: what the machine has
-/// available and what its control group leaves, the smaller; 0 where neither is known. Linux:
-/// MemAvailable of /proc/meminfo, memory.max and memory.current of the cgroup (v2), and the limit
-/// on the address space.
-[[nodiscard]] std::size_t free_memory();
+/// available and what its control group leaves, the smaller; nothing where neither is known. Linux:
+/// MemAvailable of /proc/meminfo, the cgroup's (v2) memory.max less memory.current but for files in
+/// the page cache, and the limit on the address space.
+[[nodiscard]] std::optional<std::size_t> free_memory();
 
 }  // namespace attn::models

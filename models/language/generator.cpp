@@ -1,5 +1,6 @@
 #include "attn/generator.hpp"
 
+#include "models/clock.hpp"
 #include "models/language/answer.hpp"
 #include "models/language/decoder.hpp"
 #include "models/language/free_memory.hpp"
@@ -8,7 +9,6 @@
 #include "models/model_impl.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 namespace attn {
@@ -16,10 +16,6 @@ namespace attn {
 using models::errors_of_ours;
 
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
 
 // log Σ exp of the logits, in float64: perplexity sums many of its differences.
 double log_sum_exp(std::span<const float> logits) {
@@ -53,18 +49,19 @@ class ATTN_LOCAL Generator::Impl {
     Generation result;
     result.prompt = models::checked_prompt(model_.text, given, context_);
     models::Answer answer(model_.tokenizer.get(), model_.text, options, context_, result);
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = models::Clock::now();
     result.reused = keep_common(result.prompt);
     std::span<const float> logits = read(result.prompt, result.reused, options.on_prompt);
-    result.prompt_seconds = seconds_since(begin);
-    const auto decoding = std::chrono::steady_clock::now();
+    result.prompt_seconds = models::seconds_since(begin);
+    const auto decoding = models::Clock::now();
     decode(logits, answer, options.lookup, result);
-    result.decode_seconds = seconds_since(decoding);
+    result.decode_seconds = models::seconds_since(decoding);
     return result;
   }
 
   void logits(std::span<const std::int32_t> given,
               const std::function<void(std::int64_t, std::span<const float>)>& each) {
+    if (!each) throw Error(ErrorKind::usage, "logits: there is no function to give them to");
     const std::vector<std::int32_t> prompt = models::checked_prompt(model_.text, given, context_);
     rewind(0);
     all_logits(prompt, each);
@@ -76,8 +73,12 @@ class ATTN_LOCAL Generator::Impl {
                                           " tokens, and each but the first of at least 2 is "
                                           "expected from those before it");
     }
+    if (context_ < 2) {
+      throw Error(ErrorKind::usage, "perplexity: in a context of 1 no token has one before it");
+    }
+    models::check_tokens(tokens, model_.text.vocab_size);
     double sum = 0;
-    std::int64_t scored = 0;
+    std::int64_t read = 0, scored = 0;
     const auto total = static_cast<std::int64_t>(tokens.size());
     for (std::size_t start = 0; start + 1 < tokens.size();) {
       const auto window = tokens.subspan(
@@ -93,8 +94,9 @@ class ATTN_LOCAL Generator::Impl {
         if (progress) progress(static_cast<std::int64_t>(start + next), total);
       });
       start += window.size();
+      read += std::ssize(window);
     }
-    return {total, std::exp(sum / static_cast<double>(scored))};
+    return {read, std::exp(sum / static_cast<double>(scored))};
   }
 
  private:
@@ -213,25 +215,30 @@ Generator::Generator(Generator&&) noexcept = default;
 Generator& Generator::operator=(Generator&&) noexcept = default;
 Generator::~Generator() = default;
 
-int Generator::context() const { return impl_->context(); }
+Generator::Impl& Generator::self() const {
+  if (!impl_) throw Error(ErrorKind::usage, "this generator was moved from");
+  return *impl_;
+}
+
+int Generator::context() const { return self().context(); }
 
 Generation Generator::generate(std::span<const std::int32_t> prompt,
                                const GenerateOptions& options) {
-  return errors_of_ours([&] { return impl_->generate(prompt, options); });
+  return errors_of_ours([&] { return self().generate(prompt, options); });
 }
 
 void Generator::logits(
     std::span<const std::int32_t> prompt,
     const std::function<void(std::int64_t position, std::span<const float>)>& each) {
-  errors_of_ours([&] { impl_->logits(prompt, each); });
+  errors_of_ours([&] { self().logits(prompt, each); });
 }
 
 Perplexity Generator::perplexity(std::span<const std::int32_t> tokens, const OnProgress& progress) {
-  return errors_of_ours([&] { return impl_->perplexity(tokens, progress); });
+  return errors_of_ours([&] { return self().perplexity(tokens, progress); });
 }
 
 std::vector<OpProfile> Generator::profile() const {
-  return errors_of_ours([&] { return impl_->decoder().profile(); });
+  return errors_of_ours([&] { return self().decoder().profile(); });
 }
 
 }  // namespace attn

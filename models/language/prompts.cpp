@@ -22,6 +22,23 @@ int checked_context(const TextInfo& text, int asked) {
   return static_cast<int>(asked == 0 ? std::min(trained, default_context) : asked);
 }
 
+void check_tokens(std::span<const std::int32_t> tokens, std::int64_t vocab, std::int64_t first) {
+  const auto unknown = std::find_if(tokens.begin(), tokens.end(),
+                                    [&](std::int32_t id) { return id < 0 || id >= vocab; });
+  if (unknown == tokens.end()) return;
+  throw Error(ErrorKind::invalid, "token " + std::to_string(*unknown) + " at position " +
+                                      std::to_string(first + (unknown - tokens.begin())) +
+                                      " is not in 0.." + std::to_string(vocab - 1));
+}
+
+void truncate(std::vector<std::int32_t>& tokens, std::size_t longest, std::size_t suffix) {
+  if (tokens.size() <= longest) return;
+  suffix = std::min(suffix, longest);
+  std::copy(tokens.end() - static_cast<std::ptrdiff_t>(suffix), tokens.end(),
+            tokens.begin() + static_cast<std::ptrdiff_t>(longest - suffix));
+  tokens.resize(longest);
+}
+
 std::vector<std::int32_t> checked_prompt(const TextInfo& text, std::span<const std::int32_t> given,
                                          int context) {
   std::vector<std::int32_t> prompt(given.begin(), given.end());
@@ -37,6 +54,7 @@ std::vector<std::int32_t> checked_prompt(const TextInfo& text, std::span<const s
                                       " tokens, and the context room for " +
                                       std::to_string(context));
   }
+  check_tokens(prompt, text.vocab_size);
   return prompt;
 }
 

@@ -5,9 +5,9 @@
 
 #include "attn/error.hpp"
 #include "kernels/quant/quant.hpp"
+#include "models/json_config.hpp"
 #include "runtime/formats/atomic_file.hpp"
 #include "runtime/formats/json.hpp"
-#include "runtime/formats/mapped_file.hpp"
 #include "runtime/formats/safetensors_writer.hpp"
 #include "runtime/formats/text.hpp"
 #include "runtime/stored.hpp"
@@ -29,54 +29,7 @@ using runtime::TensorEntry;
 constexpr std::string_view tensor_prefix = "base_model.model.";
 constexpr std::string_view a_suffix = ".lora_A.weight", b_suffix = ".lora_B.weight";
 
-// adapter_config.json: errors name file and field.
-class Config {
- public:
-  explicit Config(const std::filesystem::path& path) : path_(runtime::path_text(path)) {
-    const auto file = runtime::MappedFile::open(path);
-    const auto bytes = file.bytes();
-    json_ = runtime::parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path_);
-    if (!json_.is_object()) fail("is no object");
-  }
-
-  [[noreturn]] void fail(const std::string& problem) const {
-    throw Error(ErrorKind::invalid, path_ + ": " + problem);
-  }
-  [[noreturn]] void not_done(const std::string& key) const {
-    fail(key + ": " + runtime::json_text(json_.at(key)) + " is not done here");
-  }
-  [[nodiscard]] const Json* find(const std::string& key) const {
-    const auto found = json_.find(key);
-    return found == json_.end() || found->is_null() ? nullptr : &*found;
-  }
-  [[nodiscard]] const Json& need(const std::string& key) const {
-    const Json* const value = find(key);
-    if (value == nullptr) fail(key + " is missing");
-    return *value;
-  }
-  [[nodiscard]] double number(const std::string& key, const Json& value) const {
-    if (!value.is_number() || !std::isfinite(value.get<double>())) {
-      fail(key + ": " + runtime::json_text(value) + " is no finite number");
-    }
-    return value.get<double>();
-  }
-  [[nodiscard]] bool flag(const std::string& key) const {
-    const Json* const value = find(key);
-    if (value == nullptr) return false;
-    if (!value->is_boolean()) fail(key + ": " + runtime::json_text(*value) + " is no boolean");
-    return value->get<bool>();
-  }
-  [[nodiscard]] std::string text(const std::string& key) const {
-    const Json* const value = find(key);
-    return value == nullptr ? "" : runtime::json_string(*value, path_ + ": " + key);
-  }
-
- private:
-  std::string path_;
-  Json json_;
-};
-
-void check_supported(const Config& config) {
+void check_supported(const JsonConfig& config) {
   if (config.text("peft_type") != "LORA") {
     config.fail("peft_type: " + quote(config.text("peft_type")) + " is not done here, only LORA");
   }
@@ -101,7 +54,7 @@ void check_supported(const Config& config) {
   }
 }
 
-int rank_of(const Config& config) {
+int rank_of(const JsonConfig& config) {
   const Json& value = config.need("r");
   if (!value.is_number_integer() || value < 1 || value > most_rank) {
     config.fail("r: " + runtime::json_text(value) + " is no whole number from 1 to " +
@@ -111,7 +64,7 @@ int rank_of(const Config& config) {
 }
 
 // A list of names; empty where a pattern or a choice of layers says which modules there are.
-std::vector<std::string> targets_of(const Config& config) {
+std::vector<std::string> targets_of(const JsonConfig& config) {
   const Json& value = config.need("target_modules");
   std::vector<std::string> targets;
   if (value.is_string()) return targets;
@@ -227,7 +180,7 @@ class Tensors {
   runtime::Safetensors file_;
 };
 
-void check_ranks(const Config& config, const Tensors& tensors, const AdapterFile& adapter) {
+void check_ranks(const JsonConfig& config, const Tensors& tensors, const AdapterFile& adapter) {
   const Json* const pattern = config.find("rank_pattern");
   if (pattern != nullptr && !pattern->is_object()) {
     config.fail("rank_pattern: " + runtime::json_text(*pattern) + " is no object");
@@ -293,16 +246,16 @@ double AdapterFile::scale(const AdapterModule& module) const {
 }
 
 AdapterFile read_adapter(const std::filesystem::path& folder) {
-  const Config config(folder / adapter_config_name);
+  const JsonConfig config(folder / adapter_config_name);
   check_supported(config);
   AdapterFile adapter;
   adapter.rank = rank_of(config);
-  adapter.alpha = config.number("lora_alpha", config.need("lora_alpha"));
-  if (const Json* const dropout = config.find("lora_dropout")) {
-    adapter.dropout = config.number("lora_dropout", *dropout);
-    if (adapter.dropout < 0 || adapter.dropout >= 1) {
-      config.fail("lora_dropout: " + runtime::json_text(*dropout) + " is not in [0, 1)");
-    }
+  (void)config.need("lora_alpha");
+  adapter.alpha = *config.number("lora_alpha");
+  adapter.dropout = config.number("lora_dropout").value_or(0);
+  if (adapter.dropout < 0 || adapter.dropout >= 1) {
+    config.fail("lora_dropout: " + runtime::json_text(config.need("lora_dropout")) +
+                " is not in [0, 1)");
   }
   adapter.use_rslora = config.flag("use_rslora");
   adapter.base = config.text("base_model_name_or_path");

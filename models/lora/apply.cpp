@@ -26,17 +26,6 @@ void add_factor(std::string name, Dims shape, std::vector<float> values, double 
   weights.add(spec.name, spec.shape, std::move(values));
 }
 
-}  // namespace
-
-std::vector<std::string> adaptable_modules(std::span<const WeightSpec> specs) {
-  std::vector<std::string> modules;
-  for (const WeightSpec& spec : specs) {
-    if (!adaptable(spec)) continue;
-    modules.push_back(spec.name.substr(0, spec.name.size() - weight_suffix.size()));
-  }
-  return modules;
-}
-
 void check_fits(const AdapterFile& adapter, const std::string& where,
                 std::span<const WeightSpec> specs) {
   for (const AdapterModule& module : adapter.modules) {
@@ -53,6 +42,17 @@ void check_fits(const AdapterFile& adapter, const std::string& where,
            ", and the model's weight is " + runtime::shape_text(spec->shape));
     }
   }
+}
+
+}  // namespace
+
+std::vector<std::string> adaptable_modules(std::span<const WeightSpec> specs) {
+  std::vector<std::string> modules;
+  for (const WeightSpec& spec : specs) {
+    if (!adaptable(spec)) continue;
+    modules.push_back(spec.name.substr(0, spec.name.size() - weight_suffix.size()));
+  }
+  return modules;
 }
 
 std::vector<LoadedAdapter> load_adapters(std::span<const Adapter> adapters,

@@ -15,11 +15,6 @@ namespace attn::models {
 /// ".weight", in the order of the specs. Embeddings and heads are none.
 [[nodiscard]] std::vector<std::string> adaptable_modules(std::span<const WeightSpec> specs);
 
-/// Throws Error(invalid), its message beginning with `where`, for a module that the model does not
-/// have or that is an embedding or head, and for factors that are not of its W's shape.
-void check_fits(const AdapterFile& adapter, const std::string& where,
-                std::span<const WeightSpec> specs);
-
 /// An adapter in the order of rows that the model has, and what B A is multiplied with beside the
 /// adapter's own scale.
 struct LoadedAdapter {
@@ -27,8 +22,10 @@ struct LoadedAdapter {
   double scale = 1;
 };
 
-/// Reads them and makes sure that they fit the model. Throws what read_adapter() and check_fits()
-/// throw, Error(usage) for a scale that is no finite number or a model that adapters are not for.
+/// Reads them and makes sure that they fit the model. Throws what read_adapter() throws,
+/// Error(invalid), naming the adapter, for a module that the model does not have or that is an
+/// embedding or head, and for factors that are not of its W's shape, Error(usage) for a scale that
+/// is no finite number or a model that adapters are not for.
 [[nodiscard]] std::vector<LoadedAdapter> load_adapters(std::span<const Adapter> adapters,
                                                        const Architecture& architecture,
                                                        const Metadata& metadata,

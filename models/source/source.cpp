@@ -11,12 +11,12 @@ namespace {
 Source source_at(const std::filesystem::path& path, bool verify) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return source_of_folder(path, verify);
-  // mapped and not read by a stream, which would not say why it cannot: a file that is taken for
-  // another kind is refused for the wrong reason
-  if (runtime::Gguf::begins(runtime::MappedFile::open(path).bytes())) {
-    return source_of(runtime::Gguf::open(path));
+  auto file = runtime::MappedFile::open(path);
+  std::string name = runtime::path_text(path);
+  if (runtime::Gguf::begins(file.bytes())) {
+    return source_of(runtime::Gguf::of(std::move(file), std::move(name)));
   }
-  return source_of(runtime::Safetensors::open(path), verify);
+  return source_of(runtime::Safetensors::of(std::move(file), std::move(name)), verify);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // one file or in shards, a tokenizer, and what sentence-transformers puts beside them.
 
 #include "attn/error.hpp"
+#include "models/json_config.hpp"
 #include "models/source/source.hpp"
 #include "runtime/formats/json.hpp"
 #include "runtime/formats/mapped_file.hpp"
@@ -18,81 +19,38 @@ namespace {
 using runtime::Json;
 using runtime::quote;
 
-std::string read_text(const std::filesystem::path& path) {
+std::string read_text_if(const std::filesystem::path& path) {
+  if (!runtime::there_is(path)) return {};
   const auto file = runtime::MappedFile::open(path);
   const auto bytes = file.bytes();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-std::string read_text_if(const std::filesystem::path& path) {
-  return runtime::there_is(path) ? read_text(path) : std::string();
+// A whole number into the metadata, under the same key.
+void take_whole(const JsonConfig& config, const char* key, Metadata& to) {
+  const std::string field = config.name() + ": " + key;
+  to.set(std::string("attn.") + key, std::to_string(runtime::json_size(config.need(key), field)));
 }
 
-// config.json and its like: members by name, errors with the file's.
-class Config {
- public:
-  Config(const std::filesystem::path& path, const std::string& text)
-      : path_(runtime::path_text(path)), json_(runtime::parse_json(text, path_)) {
-    if (!json_.is_object()) fail("is no object");
-  }
-  Config(std::string path, Json json) : path_(std::move(path)), json_(std::move(json)) {}
+void take_whole_if(const JsonConfig& config, const char* key, Metadata& to) {
+  if (config.find(key) != nullptr) take_whole(config, key, to);
+}
 
-  [[noreturn]] void fail(const std::string& problem) const {
-    throw Error(ErrorKind::invalid, path_ + ": " + problem);
+// Only one of these, or none, is done here.
+void only(const JsonConfig& config, const char* key, std::initializer_list<const char*> known) {
+  if (config.find(key) == nullptr) return;
+  const std::string text = config.text(key);
+  std::string list;
+  for (const char* each : known) {
+    if (text == each) return;
+    list += (list.empty() ? "" : ", ") + std::string(each);
   }
-  [[nodiscard]] const Json* find(const char* key) const {
-    const auto found = json_.find(key);
-    return found == json_.end() || found->is_null() ? nullptr : &*found;
-  }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
-  void whole(const char* key, Metadata& to, bool needed = true) const {
-    const Json* value = find(key);
-    if (value != nullptr) {
-      to.set(std::string("attn.") + key, std::to_string(runtime::json_size(*value, field(key))));
-    } else if (needed) {
-      fail(std::string(key) + " is missing");
-    }
-  }
-  [[nodiscard]] std::optional<double> number(const char* key) const {
-    const Json* value = find(key);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_number()) fail(std::string(key) + ": is " + runtime::json_text(*value));
-    return value->get<double>();
-  }
-  [[nodiscard]] std::string text(const char* key, const char* otherwise = "") const {
-    const Json* value = find(key);
-    return value == nullptr ? otherwise : runtime::json_string(*value, field(key));
-  }
-  [[nodiscard]] bool flag(const char* key, bool otherwise = false) const {
-    const Json* value = find(key);
-    if (value == nullptr) return otherwise;
-    if (!value->is_boolean()) fail(std::string(key) + ": is " + runtime::json_text(*value));
-    return value->get<bool>();
-  }
-  // Only this value, or none, is done here.
-  void only(const char* key, std::initializer_list<const char*> known) const {
-    const Json* value = find(key);
-    if (value == nullptr) return;
-    const std::string& text = runtime::json_string(*value, field(key));
-    std::string list;
-    for (const char* each : known) {
-      if (text == each) return;
-      list += (list.empty() ? "" : ", ") + std::string(each);
-    }
-    fail(std::string(key) + ": " + quote(text) + " is not done here, only " + list);
-  }
-
- private:
-  [[nodiscard]] std::string field(const char* key) const { return path_ + ": " + key; }
-
-  std::string path_;
-  Json json_;
-};
+  config.fail(std::string(key) + ": " + quote(text) + " is not done here, only " + list);
+}
 
 // rope_theta and rope_scaling (transformers 4), or rope_parameters with both (5).
-void read_rope(const Config& config, Metadata& to) {
-  Config scaling(config.path(), Json::object());
+void read_rope(const JsonConfig& config, Metadata& to) {
+  JsonConfig scaling(config.name(), Json::object());
   std::optional<double> theta = config.number("rope_theta");
   if (config.find("rope_scaling") != nullptr && config.find("rope_parameters") != nullptr) {
     config.fail("rope_scaling: stands beside rope_parameters, which replaced it");
@@ -101,13 +59,13 @@ void read_rope(const Config& config, Metadata& to) {
     const Json* value = config.find(key);
     if (value == nullptr) continue;
     if (!value->is_object()) config.fail(std::string(key) + ": is " + runtime::json_text(*value));
-    scaling = Config(config.path() + ": " + key, *value);
+    scaling = JsonConfig(config.name() + ": " + key, *value);
     if (const auto inside = scaling.number("rope_theta")) theta = inside;
   }
   constexpr double usual_theta = 10000;  // transformers' default
   to.set("attn.rope_theta", to_text(theta.value_or(usual_theta)));
   to.set("attn.rope_layout", "half");
-  const std::string type = scaling.text("rope_type", scaling.text("type", "default").c_str());
+  const std::string type = scaling.text("rope_type", scaling.text("type", "default"));
   if (const auto part = scaling.number("partial_rotary_factor"); part && *part != 1) {
     scaling.fail("partial_rotary_factor: " + to_text(*part) + " is not done here");
   }
@@ -128,23 +86,23 @@ void read_rope(const Config& config, Metadata& to) {
   to.set("attn.rope_scaling", kept.dump());
 }
 
-void read_decoder(const Config& config, const std::string& type, Metadata& to) {
+void read_decoder(const JsonConfig& config, const std::string& type, Metadata& to) {
   to.set("attn.architecture", type == "mistral" ? "llama" : type);
   for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                           "num_attention_heads", "max_position_embeddings"}) {
-    config.whole(key, to);
+    take_whole(config, key, to);
   }
-  config.whole("num_key_value_heads", to, false);
-  config.whole("head_dim", to, false);
+  take_whole_if(config, "num_key_value_heads", to);
+  take_whole_if(config, "head_dim", to);
   constexpr double usual_eps = 1e-6;  // transformers' default
   to.set("attn.rms_norm_eps", to_text(config.number("rms_norm_eps").value_or(usual_eps)));
-  config.only("hidden_act", {"silu"});
+  only(config, "hidden_act", {"silu"});
   to.set("attn.hidden_act", "silu");
   read_rope(config, to);
   const bool windowed = type == "mistral" || (type == "qwen2" && config.flag("use_sliding_window"));
   if (windowed && config.find("sliding_window") != nullptr) {
     if (type == "qwen2") config.fail("use_sliding_window: true is not done here");
-    config.whole("sliding_window", to);
+    take_whole(config, "sliding_window", to);
   }
   if (const Json* layers = config.find("layer_types"); layers != nullptr && !windowed) {
     for (const Json& layer : *layers) {
@@ -177,7 +135,7 @@ void read_pooling(const std::filesystem::path& folder, Metadata& to) {
       if (std::filesystem::path(path).is_absolute() || path.find("..") != std::string::npos) {
         throw Error(ErrorKind::invalid, where + ": path: " + quote(path) + " leaves the folder");
       }
-      const Config pooling(file, read_text(file));
+      const JsonConfig pooling(file);
       const bool mean = pooling.flag("pooling_mode_mean_tokens");
       const bool cls = pooling.flag("pooling_mode_cls_token");
       for (const char* other : {"pooling_mode_max_tokens", "pooling_mode_mean_sqrt_len_tokens",
@@ -192,26 +150,24 @@ void read_pooling(const std::filesystem::path& folder, Metadata& to) {
   }
 }
 
-void read_encoder(const Config& config, const std::filesystem::path& folder, Metadata& to) {
+void read_encoder(const JsonConfig& config, const std::filesystem::path& folder, Metadata& to) {
   to.set("attn.architecture", "bert");
   for (const char* key : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                           "num_attention_heads", "max_position_embeddings", "type_vocab_size"}) {
-    config.whole(key, to);
+    take_whole(config, key, to);
   }
   constexpr double usual_eps = 1e-12;  // transformers' default
   to.set("attn.layer_norm_eps", to_text(config.number("layer_norm_eps").value_or(usual_eps)));
-  config.only("hidden_act", {"gelu", "gelu_new", "gelu_pytorch_tanh", "relu"});
-  config.only("position_embedding_type", {"absolute"});
+  only(config, "hidden_act", {"gelu", "gelu_new", "gelu_pytorch_tanh", "relu"});
+  only(config, "position_embedding_type", {"absolute"});
   if (config.flag("is_decoder")) config.fail("is_decoder: true is not done here");
   to.set("attn.hidden_act", config.text("hidden_act", "gelu"));
   read_pooling(folder, to);
   const auto limits = folder / "sentence_bert_config.json";
-  if (const std::string text = read_text_if(limits); !text.empty()) {
-    Config(limits, text).whole("max_seq_length", to, false);
-  }
+  if (runtime::there_is(limits)) take_whole_if(JsonConfig(limits), "max_seq_length", to);
 }
 
-// "model.decoder." and "bert." in front, or none of it.
+// Encoders without the "bert." that may stand in front, decoders with "model.", which may not.
 std::string canonical(const std::string& name, bool encoder) {
   constexpr std::string_view bert = "bert.", model = "model.";
   if (encoder) return name.starts_with(bert) ? name.substr(bert.size()) : name;
@@ -224,13 +180,12 @@ std::string canonical(const std::string& name, bool encoder) {
 std::vector<std::int32_t> end_tokens(const std::filesystem::path& folder) {
   std::vector<std::int32_t> all;
   for (const char* const name : {"generation_config.json", "config.json"}) {
-    const std::string text = read_text_if(folder / name);
-    if (text.empty()) continue;
-    const Config config(folder / name, text);
+    if (!runtime::there_is(folder / name)) continue;
+    const JsonConfig config(folder / name);
     const Json* const ends = config.find("eos_token_id");
     if (ends == nullptr) continue;
     for (const Json& end : ends->is_array() ? *ends : Json::array({*ends})) {
-      const std::int64_t number = runtime::json_size(end, config.path() + ": eos_token_id");
+      const std::int64_t number = runtime::json_size(end, config.name() + ": eos_token_id");
       if (number > std::numeric_limits<std::int32_t>::max()) {
         config.fail("eos_token_id: " + std::to_string(number) + " is no token");
       }
@@ -247,8 +202,7 @@ Source source_of_folder(const std::filesystem::path& folder, bool verify) {
   Source source;
   source.name = runtime::path_text(folder);
   source.foreign = true;
-  const std::filesystem::path config_path = folder / "config.json";
-  const Config config(config_path, read_text(config_path));
+  const JsonConfig config(folder / "config.json");
   const std::string type = config.text("model_type");
   const bool encoder = type == "bert";
   if (encoder) {
@@ -278,7 +232,7 @@ Source source_of_folder(const std::filesystem::path& folder, bool verify) {
     source.tokenizer = tokenizer_from_huggingface(texts);
   }
   if (!encoder) {
-    if (config.find("bos_token_id") != nullptr) config.whole("bos_token_id", source.metadata);
+    take_whole_if(config, "bos_token_id", source.metadata);
     const std::vector<std::int32_t> ends = end_tokens(folder);
     if (!ends.empty()) source.metadata.set("attn.eos_token_ids", Json(ends).dump());
   }

@@ -1,40 +1,54 @@
 #include "models/text/chat.hpp"
 
+#include "attn/error.hpp"
 #include "models/text/chat_template.hpp"
 #include "models/text/unicode.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace attn::models {
 namespace {
 
-// A private character of the last plane stands for the first one of a special token's text inside
-// messages while the template is rendered, so that afterwards no message holds a special token.
-constexpr std::uint32_t first_guard = 0x10F000;
-
+// While the template is rendered, a private character stands for the first one of a special token's
+// text inside messages, so that afterwards no message holds a special token. One of the last plane,
+// which neither messages nor template have.
 class Guards {
  public:
-  explicit Guards(const TokenizerSpec& spec) {
+  Guards(const TokenizerSpec& spec, std::span<const ChatMessage> messages) {
     for (const AddedToken& token : spec.added) {
       if (token.special) texts_.push_back(token.text);
+    }
+    std::set<std::uint32_t> taken;
+    note(spec.chat_template, taken);
+    for (const ChatMessage& message : messages) {
+      note(message.role, taken);
+      note(message.content, taken);
+    }
+    for (const std::uint32_t code : taken) {
+      if (code >= first_ + texts_.size()) break;
+      first_ = code + 1;
+    }
+    constexpr std::size_t last = 0x10FFFD;
+    if (first_ + texts_.size() > last + 1) {
+      throw Error(ErrorKind::invalid, "the messages hold too many of the private characters");
     }
   }
 
   [[nodiscard]] std::string guarded(const std::string& text) const {
     std::string out;
     for (std::size_t at = 0; at < text.size();) {
+      const Character c = character_at(text, at);
       const auto found =
           std::find_if(texts_.begin(), texts_.end(), [&](const std::string& special) {
             return text.compare(at, special.size(), special) == 0;
           });
       if (found == texts_.end()) {
-        out += text[at++];
-        continue;
+        out.append(text, at, c.length);
+      } else {
+        append_utf8(out, first_ + static_cast<std::uint32_t>(found - texts_.begin()));
       }
-      const Character c = character_at(text, at);
-      append_utf8(out, first_guard + static_cast<std::uint32_t>(found - texts_.begin()));
-      out.append(text, at + c.length, found->size() - c.length);
-      at += found->size();
+      at += c.length;
     }
     return out;
   }
@@ -43,8 +57,8 @@ class Guards {
     std::string out;
     for (std::size_t at = 0; at < text.size();) {
       const Character c = character_at(text, at);
-      const std::size_t which = c.code - first_guard;
-      if (c.code >= first_guard && which < texts_.size()) {
+      const std::size_t which = c.code - first_;
+      if (c.code >= first_ && which < texts_.size()) {
         const std::string& special = texts_[which];
         out.append(special, 0, character_at(special, 0).length);
       } else {
@@ -56,7 +70,16 @@ class Guards {
   }
 
  private:
+  void note(std::string_view text, std::set<std::uint32_t>& taken) const {
+    for (std::size_t at = 0; at < text.size();) {
+      const Character c = character_at(text, at);
+      if (c.code >= first_ && c.valid()) taken.insert(c.code);
+      at += c.length;
+    }
+  }
+
   std::vector<std::string> texts_;
+  std::uint32_t first_ = 0x100000;
 };
 
 }  // namespace
@@ -64,9 +87,12 @@ class Guards {
 std::vector<std::int32_t> chat_tokens(const Tokenizer& tokenizer, const std::string& name,
                                       std::span<const ChatMessage> conversation) {
   const TokenizerSpec& spec = tokenizer.spec();
-  const Guards guards(spec);
+  const Guards guards(spec, conversation);
   std::vector<ChatMessage> messages(conversation.begin(), conversation.end());
-  for (ChatMessage& message : messages) message.content = guards.guarded(message.content);
+  for (ChatMessage& message : messages) {
+    message.role = guards.guarded(message.role);
+    message.content = guards.guarded(message.content);
+  }
   const ChatTemplate chat(spec.chat_template, name);
   const std::string text = chat.render(messages, true,
                                        {{"bos_token", spec.begin_text},

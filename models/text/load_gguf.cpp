@@ -14,8 +14,6 @@ namespace {
 
 using runtime::Gguf;
 
-constexpr const char* metaspace_sign = "\u2581";
-
 // tokenizer.ggml.token_type
 enum class PieceType { normal = 1, unknown = 2, control = 3, user_defined = 4 };
 

@@ -276,7 +276,7 @@ class Loader {
       add("punctuation");
     } else if (type == "Metaspace") {
       const bool prefix = flag(p, "add_prefix_space", true);
-      spec_.pre_tokenizers.push_back({"metaspace", text_or(p, "replacement", "\u2581"),
+      spec_.pre_tokenizers.push_back({"metaspace", text_or(p, "replacement", metaspace_sign),
                                       text_or(p, "prepend_scheme", prefix ? "always" : "never"),
                                       flag(p, "split", true), false});
     } else if (type == "Split") {

@@ -1,6 +1,7 @@
 #include "models/text/sampler.hpp"
 
 #include "attn/error.hpp"
+#include "models/metadata.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,10 +10,8 @@
 namespace attn::models {
 namespace {
 
-void check(bool ok, const char* name, double value, const char* limits) {
-  if (ok) return;
-  throw Error(ErrorKind::usage,
-              std::string(name) + ": " + std::to_string(value) + " is not " + limits);
+void check(bool ok, const char* name, const std::string& value, const char* limits) {
+  if (!ok) throw Error(ErrorKind::usage, std::string(name) + ": " + value + " is not " + limits);
 }
 
 // The likeliest, the first of equals; what no choice can be made from is an error.
@@ -35,14 +34,15 @@ std::int32_t greedy(std::span<const float> logits) {
 
 Sampler::Sampler(const Sampling& options) : options_(options), random_(options.seed) {
   const Sampling& o = options_;
-  check(std::isfinite(o.temperature) && o.temperature >= 0, "temperature", o.temperature,
+  check(std::isfinite(o.temperature) && o.temperature >= 0, "temperature", to_text(o.temperature),
         "a finite number from 0 on");
-  check(o.top_k >= 0, "top-k", o.top_k, "0 or above");
-  check(o.top_p > 0 && o.top_p <= 1, "top-p", o.top_p, "above 0 and at most 1");
-  check(o.min_p >= 0 && o.min_p <= 1, "min-p", o.min_p, "in 0..1");
-  check(std::isfinite(o.repeat_penalty) && o.repeat_penalty > 0, "repeat penalty", o.repeat_penalty,
-        "a finite number above 0");
-  check(o.repeat_window >= 0, "repeat window", o.repeat_window, "0 or above");
+  check(o.top_k >= 0, "top_k", std::to_string(o.top_k), "0 or above");
+  check(o.top_p > 0 && o.top_p <= 1, "top_p", to_text(o.top_p), "above 0 and at most 1");
+  check(o.min_p >= 0 && o.min_p <= 1, "min_p", to_text(o.min_p), "in 0..1");
+  // what divides logits by more or less might make infinities of them
+  check(o.repeat_penalty >= 1e-3 && o.repeat_penalty <= 1e3, "repeat_penalty",
+        to_text(o.repeat_penalty), "in 0.001..1000");
+  check(o.repeat_window >= 0, "repeat_window", std::to_string(o.repeat_window), "0 or above");
 }
 
 void Sampler::penalize(std::span<const std::int32_t> recent) {

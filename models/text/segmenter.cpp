@@ -174,21 +174,11 @@ class Unigram final : public Segmenter {
 
 }  // namespace
 
-std::unique_ptr<const Segmenter> make_wordpiece(const TokenizerSpec& spec,
-                                                const std::string& /*name*/) {
-  return std::make_unique<WordPiece>(spec);
-}
-
-std::unique_ptr<const Segmenter> make_unigram(const TokenizerSpec& spec,
-                                              const std::string& /*name*/) {
-  return std::make_unique<Unigram>(spec);
-}
-
 std::unique_ptr<const Segmenter> make_segmenter(const TokenizerSpec& spec,
                                                 const std::string& name) {
   switch (spec.model) {
-    case TokenizerModel::wordpiece: return make_wordpiece(spec, name);
-    case TokenizerModel::unigram: return make_unigram(spec, name);
+    case TokenizerModel::wordpiece: return std::make_unique<WordPiece>(spec);
+    case TokenizerModel::unigram: return std::make_unique<Unigram>(spec);
     default: return make_merging(spec, name);
   }
 }

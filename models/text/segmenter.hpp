@@ -9,8 +9,8 @@
 
 namespace attn::models {
 
-/// The model of a tokenizer: one pre-tokenized piece into tokens. Immutable; refers to the spec and
-/// to the pieces' bytes that it was made from, which outlive it.
+/// The model of a tokenizer: one pre-tokenized piece into tokens. Immutable; refers to the spec
+/// that it was made from, which outlives it.
 class Segmenter {
  public:
   Segmenter() = default;
@@ -22,15 +22,14 @@ class Segmenter {
   virtual void segment(std::string_view piece, std::vector<std::int32_t>& to) const = 0;
 };
 
-/// The one that the spec asks for. Throws Error(invalid), naming `name`, for pieces that are there
-/// twice where the model cannot tell them apart, byte tokens that are malformed, or merges that
-/// make nothing.
+/// The one that the spec asks for. Of pieces that are there twice the first counts. Throws
+/// Error(invalid), naming `name`, for merges that make nothing.
 [[nodiscard]] std::unique_ptr<const Segmenter> make_segmenter(const TokenizerSpec& spec,
                                                               const std::string& name);
 
-std::unique_ptr<const Segmenter> make_merging(const TokenizerSpec& spec, const std::string& name);
-std::unique_ptr<const Segmenter> make_unigram(const TokenizerSpec& spec, const std::string& name);
-std::unique_ptr<const Segmenter> make_wordpiece(const TokenizerSpec& spec, const std::string& name);
+/// That of merges: BPE, or by scores.
+[[nodiscard]] std::unique_ptr<const Segmenter> make_merging(const TokenizerSpec& spec,
+                                                            const std::string& name);
 
 /// A piece of a byte-level vocabulary as the bytes that it stands for; a piece with a character
 /// outside the alphabet (an added token) as it is.

@@ -14,10 +14,8 @@
 namespace attn::models {
 namespace {
 
-constexpr std::string_view metaspace_sign = "\u2581";  // ▁, SentencePiece's blank
-
-}  // namespace
-
+// Throws Error(invalid), naming `what`, unless the parts hold together: pieces there are, ids below
+// their number, a score each where scores are needed.
 void check_tokenizer(const TokenizerSpec& spec, std::string_view what) {
   const auto fail = [&](const std::string& problem) {
     throw Error(ErrorKind::invalid, std::string(what) + ": " + problem);
@@ -61,6 +59,8 @@ void check_tokenizer(const TokenizerSpec& spec, std::string_view what) {
     fail("byte fallback, and no token for byte " + std::to_string(missing - bytes.begin()));
   }
 }
+
+}  // namespace
 
 Tokenizer::Tokenizer(TokenizerSpec spec, const std::string& name)
     : spec_(std::move(spec)), special_(spec_.pieces.size()), added_by_byte_(256) {
@@ -169,11 +169,12 @@ std::string Tokenizer::bytes_of(std::int32_t token, bool first) const {
   if (const int byte = spec_.byte_fallback ? fallback_byte(piece) : -1; byte >= 0) {
     return std::string(1, static_cast<char>(byte));
   }
+  constexpr std::string_view sign = metaspace_sign;
   std::string bytes;
   for (std::size_t at = 0; at < piece.size();) {
-    if (piece.compare(at, metaspace_sign.size(), metaspace_sign) == 0) {
+    if (piece.compare(at, sign.size(), sign) == 0) {
       if (!first || at > 0) bytes += ' ';
-      at += metaspace_sign.size();
+      at += sign.size();
     } else {
       bytes += piece[at++];
     }

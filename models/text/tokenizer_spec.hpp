@@ -83,9 +83,8 @@ struct HuggingFaceTexts {
 [[nodiscard]] std::string to_json(const TokenizerSpec& spec);
 [[nodiscard]] TokenizerSpec tokenizer_spec_from_json(std::string_view text, std::string_view what);
 
-/// Throws Error(invalid), naming `what`, unless the parts hold together: pieces there are, ids
-/// below their number, a score each where scores are needed.
-void check_tokenizer(const TokenizerSpec& spec, std::string_view what);
+/// U+2581, which stands for a blank in SentencePiece's pieces.
+inline constexpr const char* metaspace_sign = "\u2581";
 
 /// A byte in GPT-2's alphabet, which gives every byte a visible character, and back (−1: no byte).
 [[nodiscard]] std::uint32_t byte_character(unsigned char byte) noexcept;

@@ -14,7 +14,13 @@ constexpr std::uint32_t no_utf8 = 0x110000;
 
 utf8proc_category_t category(std::uint32_t code) noexcept {
   return code < no_utf8 ? utf8proc_category(static_cast<utf8proc_int32_t>(code))
-                        : UTF8PROC_CATEGORY_CO;
+                        : UTF8PROC_CATEGORY_CN;
+}
+
+// M*
+bool is_mark(std::uint32_t code) noexcept {
+  const utf8proc_category_t c = category(code);
+  return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME;
 }
 
 void append_normalized(std::string& to, std::string_view part, NormalForm form) {
@@ -86,10 +92,6 @@ std::string valid_utf8(std::string_view text) {
 bool is_letter(std::uint32_t code) noexcept {
   const utf8proc_category_t c = category(code);
   return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
-}
-bool is_mark(std::uint32_t code) noexcept {
-  const utf8proc_category_t c = category(code);
-  return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME;
 }
 bool is_nonspacing_mark(std::uint32_t code) noexcept {
   return category(code) == UTF8PROC_CATEGORY_MN;

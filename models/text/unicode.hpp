@@ -28,7 +28,6 @@ void append_utf8(std::string& text, std::uint32_t code);
 // General categories of Unicode; false for bytes that are no UTF-8.
 [[nodiscard]] bool is_letter(std::uint32_t code) noexcept;           ///< L*
 [[nodiscard]] bool is_number(std::uint32_t code) noexcept;           ///< N*
-[[nodiscard]] bool is_mark(std::uint32_t code) noexcept;             ///< M*
 [[nodiscard]] bool is_punctuation(std::uint32_t code) noexcept;      ///< P*
 [[nodiscard]] bool is_nonspacing_mark(std::uint32_t code) noexcept;  ///< Mn
 [[nodiscard]] bool is_other(std::uint32_t code) noexcept;            ///< C* but unassigned ones

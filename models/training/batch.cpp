@@ -1,6 +1,7 @@
 #include "models/training/batch.hpp"
 
 #include "attn/error.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +18,9 @@ using runtime::ValueId;
 namespace {
 
 [[noreturn]] void refuse(const TuneExample& example, const std::string& what) {
-  throw Error(ErrorKind::invalid,
-              (example.name.empty() ? "an example" : example.name) + ": " + what);
+  throw Error(
+      ErrorKind::invalid,
+      (example.name.empty() ? "an example" : runtime::path_text(example.name)) + ": " + what);
 }
 
 void check_tokens(const TuneExample& example, std::span<const std::int32_t> tokens,
@@ -207,6 +209,7 @@ void fill_attention(Session& session, const TuneGraph& graph, const TuneExample&
 void check_example(const TuneExample& example, const ExampleLimits& limits) {
   check_tokens(example, example.tokens, limits);
   if (limits.task == TuneTask::similarity) return check_pair(example, limits);
+  if (!example.other.empty()) refuse(example, "has another text, and only pairs have one");
   if (limits.language) check_targets(example, limits);
   if (limits.task == TuneTask::attention) check_words(example);
 }

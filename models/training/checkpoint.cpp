@@ -7,7 +7,9 @@
 #include "runtime/formats/text.hpp"
 
 #include <bit>
+#include <charconv>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 namespace attn::models {
@@ -18,7 +20,7 @@ using runtime::TensorEntry;
 namespace {
 
 constexpr const char* version_key = "attn.checkpoint";
-constexpr const char* version = "1";
+constexpr const char* version = "2";
 constexpr const char* step_key = "attn.checkpoint.step";
 constexpr const char* of_key = "attn.checkpoint.of";
 constexpr const char* base_key = "attn.checkpoint.base";
@@ -80,7 +82,7 @@ constexpr Part parts[] = {
     {"value.", &Parameter::value}, {"m.", &Parameter::m}, {"v.", &Parameter::v}};
 
 [[noreturn]] void refuse(const std::filesystem::path& file, const std::string& what) {
-  throw Error(ErrorKind::invalid, file.string() + ": " + what);
+  throw Error(ErrorKind::invalid, runtime::path_text(file) + ": " + what);
 }
 
 const std::string& field(const Safetensors& file, const char* key) {
@@ -93,10 +95,13 @@ const std::string& field(const Safetensors& file, const char* key) {
 
 std::int64_t steps_of(const Safetensors& file) {
   const std::string& text = field(file, step_key);
-  const bool digits = !text.empty() && text.size() < 19 &&
-                      text.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits) refuse(file.name(), std::string(step_key) + " is " + runtime::quote(text));
-  return std::stoll(text);
+  std::int32_t steps = 0;  // the kernel of Adam counts in these, and no run comes near their end
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), steps);
+  if (error != std::errc{} || end != text.data() + text.size() || steps < 0 ||
+      steps == std::numeric_limits<std::int32_t>::max()) {
+    refuse(file.name(), std::string(step_key) + " is " + runtime::quote(text));
+  }
+  return steps;
 }
 
 }  // namespace
@@ -138,8 +143,8 @@ void write_checkpoint(const std::filesystem::path& file, const Trainer& trainer,
   }
   for (const TensorEntry& each : tensors) {
     if (!runtime::first_non_finite(each)) continue;
-    throw Error(ErrorKind::numerical,
-                file.string() + ": was not written: " + each.name + " is no longer finite");
+    throw Error(ErrorKind::numerical, runtime::path_text(file) + ": was not written: " + each.name +
+                                          " is no longer finite");
   }
   runtime::write_safetensors(file, metadata, tensors);
 }

@@ -124,15 +124,16 @@ std::vector<TuneExample> examples_of(const Model& model, const std::filesystem::
 
 TuneExample attention_example(const Model& model, const AttentionSentence& sentence,
                               const DataOptions& options) {
-  models::check_data_options(options);
-  return models::errors_of_ours([&] { return example_of(model, sentence, options); });
+  return models::errors_of_ours(
+      [&] { return example_of(model, sentence, models::checked_data_options(model, options)); });
 }
 
 std::vector<TuneExample> attention_examples(const Model& model, const std::filesystem::path& file,
                                             std::span<const std::string> look_at,
                                             const DataOptions& options) {
-  models::check_data_options(options);
-  return models::errors_of_ours([&] { return examples_of(model, file, look_at, options); });
+  return models::errors_of_ours([&] {
+    return examples_of(model, file, look_at, models::checked_data_options(model, options));
+  });
 }
 
 }  // namespace attn

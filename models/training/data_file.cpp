@@ -85,11 +85,19 @@ std::vector<std::int32_t> line_ids(const Json& object, const char* key, std::int
   return ids;
 }
 
-void check_data_options(const DataOptions& options) {
-  if (options.context < 1) {
-    throw Error(ErrorKind::usage,
-                "context: " + std::to_string(options.context) + " is not above 0");
+DataOptions checked_data_options(const Model& model, DataOptions options) {
+  const TextInfo& text = model.text();
+  if (!text.generates && !text.embeds) {
+    throw Error(ErrorKind::usage, "a " + model.architecture() + " model reads no texts to learn");
   }
+  if (options.context < 0) {
+    throw Error(ErrorKind::usage, "context: " + std::to_string(options.context) + " is below 0");
+  }
+  constexpr std::int64_t usual = 512;  // more has to be asked for: memory grows with it
+  if (options.context == 0) {
+    options.context = static_cast<int>(std::min(usual, text.trained_context));
+  }
+  return options;
 }
 
 void refuse_data(const std::string& where, const std::string& problem) {

@@ -47,8 +47,9 @@ class DataFile {
                                                  std::int64_t low, std::int64_t vocab,
                                                  const std::string& where);
 
-/// Throws Error(usage) unless the context is above 0.
-void check_data_options(const DataOptions& options);
+/// The options with a context. Throws Error(usage) for one below 0, and for a model that reads no
+/// texts.
+[[nodiscard]] DataOptions checked_data_options(const Model& model, DataOptions options);
 
 /// Error(invalid) for data from which nothing can be learned, in one wording.
 [[noreturn]] void refuse_data(const std::string& where, const std::string& problem);

@@ -192,13 +192,13 @@ class Reader {
 
 std::vector<TuneExample> language_examples(const Model& model, const std::filesystem::path& file,
                                            const DataOptions& options) {
-  models::check_data_options(options);
-  if (options.context < 2) {
-    throw Error(ErrorKind::usage, "context: 1 token has no other to predict");
-  }
   return models::errors_of_ours([&] {
+    const DataOptions checked = models::checked_data_options(model, options);
+    if (checked.context < 2) {
+      throw Error(ErrorKind::usage, "context: 1 token has no other to predict");
+    }
     const models::DataFile data(file);
-    return Reader(model, data, options).read();
+    return Reader(model, data, checked).read();
   });
 }
 

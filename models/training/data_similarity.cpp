@@ -1,4 +1,5 @@
 #include "attn/error.hpp"
+#include "models/language/prompts.hpp"
 #include "models/model_impl.hpp"
 #include "models/training/data_file.hpp"
 #include "runtime/formats/text.hpp"
@@ -70,12 +71,7 @@ std::vector<TuneExample> read(const Model& model, const std::filesystem::path& f
     models::TextTokens whole = models::text_tokens(model, text);
     std::vector<std::int32_t> tokens = std::move(whole.tokens);
     if (tokens.empty()) refuse_data(where, "a text has no tokens");
-    if (tokens.size() > longest) {
-      const auto after = static_cast<std::ptrdiff_t>(std::min(whole.after, longest));
-      const auto kept = static_cast<std::ptrdiff_t>(longest) - after;
-      std::copy(tokens.end() - after, tokens.end(), tokens.begin() + kept);
-      tokens.resize(longest);
-    }
+    models::truncate(tokens, longest, whole.after);
     return tokens;
   };
 
@@ -102,8 +98,8 @@ std::vector<TuneExample> read(const Model& model, const std::filesystem::path& f
 
 std::vector<TuneExample> similarity_examples(const Model& model, const std::filesystem::path& file,
                                              const DataOptions& options) {
-  models::check_data_options(options);
-  return models::errors_of_ours([&] { return read(model, file, options); });
+  return models::errors_of_ours(
+      [&] { return read(model, file, models::checked_data_options(model, options)); });
 }
 
 }  // namespace attn

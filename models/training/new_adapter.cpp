@@ -15,13 +15,14 @@ namespace {
 constexpr std::string_view usual_targets[] = {
     "q_proj", "k_proj", "v_proj", "o_proj", "query", "key", "value", "attention.output.dense"};
 
-}  // namespace
-
+// Does a module's name end in the target's, at a whole part of it, as PEFT compares them?
 bool is_target(std::string_view module, std::string_view target) noexcept {
   if (module == target) return true;
   return module.size() > target.size() && module.ends_with(target) &&
          module[module.size() - target.size() - 1] == '.';
 }
+
+}  // namespace
 
 AdapterFile new_adapter(std::span<const WeightSpec> specs, const LoraOptions& lora,
                         std::uint64_t seed) {

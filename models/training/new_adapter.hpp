@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 namespace attn::models {
 
@@ -16,8 +15,5 @@ namespace attn::models {
 /// projection's name ends in.
 [[nodiscard]] AdapterFile new_adapter(std::span<const WeightSpec> specs, const LoraOptions& lora,
                                       std::uint64_t seed);
-
-/// Does a module's name end in the target's, at a whole part of it, as PEFT compares them?
-[[nodiscard]] bool is_target(std::string_view module, std::string_view target) noexcept;
 
 }  // namespace attn::models

@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "models/lora/adapted.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -180,8 +181,8 @@ const Parameter* Parameters::not_finite() const noexcept {
 void Parameters::require_finite(const std::filesystem::path& target) const {
   const Parameter* const found = not_finite();
   if (found == nullptr) return;
-  throw Error(ErrorKind::numerical,
-              target.string() + ": was not written: " + found->name + " is no longer finite");
+  throw Error(ErrorKind::numerical, runtime::path_text(target) + ": was not written: " +
+                                        found->name + " is no longer finite");
 }
 
 std::size_t Parameters::elements() const {

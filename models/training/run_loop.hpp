@@ -5,6 +5,7 @@
 #include "models/training/checkpoint_folder.hpp"
 #include "models/training/order.hpp"
 #include "models/training/run_record.hpp"
+#include "runtime/formats/text.hpp"
 
 #include <algorithm>
 #include <map>
@@ -127,9 +128,10 @@ class RunLoop {
     if (!folder_) throw Error(ErrorKind::usage, "resume: needs a folder of checkpoints");
     const std::vector<CheckpointFolder::Checkpoint> all = folder_->checkpoints();
     if (all.empty()) {
-      throw Error(ErrorKind::io, folder_->path().string() + ": has no checkpoint to resume from");
+      throw Error(ErrorKind::io,
+                  runtime::path_text(folder_->path()) + ": has no checkpoint to resume from");
     }
-    const std::string name = all[0].file.string();
+    const std::string name = runtime::path_text(all[0].file);
     try {
       const std::map<std::string, std::string> notes = engine_.resume(all[0].file);
       record_.take(notes, engine_.steps(), name);

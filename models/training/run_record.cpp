@@ -2,6 +2,7 @@
 
 #include "attn/error.hpp"
 #include "runtime/formats/json.hpp"
+#include "runtime/formats/safetensors_check.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -42,28 +43,6 @@ EvaluatedStep evaluation_of(const Json& json) {
   e.looked_at = number(json.at(7));
   return each;
 }
-
-/// FNV-1a of 64 bits.
-class Hash {
- public:
-  void add(std::uint64_t value) {
-    for (int shift = 0; shift < 64; shift += 8) {
-      hash_ = (hash_ ^ (value >> shift & 255U)) * 0x100000001B3U;
-    }
-  }
-  void add(const std::vector<std::int32_t>& values) {
-    add(values.size());
-    for (const std::int32_t value : values) add(static_cast<std::uint32_t>(value));
-  }
-  [[nodiscard]] std::string text() const {
-    std::string text;
-    for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[hash_ >> shift & 15U];
-    return text;
-  }
-
- private:
-  std::uint64_t hash_ = 0xCBF29CE484222325U;
-};
 
 }  // namespace
 
@@ -145,18 +124,16 @@ void RunRecord::take(const std::map<std::string, std::string>& notes, std::int64
 }
 
 std::string data_fingerprint(std::span<const TuneExample> train, std::size_t each, bool shuffle) {
-  Hash hash;
-  hash.add(train.size());
-  hash.add(each);
-  hash.add(shuffle ? 1 : 0);
+  std::vector<std::uint64_t> sums{train.size(), each, shuffle ? std::uint64_t{1} : 0};
   for (const TuneExample& example : train) {
     for (const auto* list :
          {&example.tokens, &example.targets, &example.words, &example.look_at, &example.other}) {
-      hash.add(*list);
+      sums.push_back(list->size());
+      sums.push_back(runtime::data_checksum(std::as_bytes(std::span(*list))));
     }
-    hash.add(std::bit_cast<std::uint64_t>(example.score));
+    sums.push_back(std::bit_cast<std::uint64_t>(example.score));
   }
-  return hash.text();
+  return runtime::checksum_text(runtime::data_checksum(std::as_bytes(std::span(sums))));
 }
 
 }  // namespace attn::models

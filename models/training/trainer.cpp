@@ -1,6 +1,7 @@
 #include "models/training/trainer.hpp"
 
 #include "attn/error.hpp"
+#include "models/clock.hpp"
 #include "models/lora/apply.hpp"
 #include "models/training/checkpoint.hpp"
 #include "models/training/correlation.hpp"
@@ -11,7 +12,6 @@
 #include "runtime/stored.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -86,7 +86,8 @@ void Trainer::check_options() const {
   require(o.batch_size >= 1, "batch size: " + text(o.batch_size) + " is below 1");
   require(o.accumulate >= 1, "accumulate: " + text(o.accumulate) + " is below 1");
   require(o.context >= 1, "context: " + text(o.context) + " is below 1");
-  require(o.steps >= 0 && o.warmup >= 0, "steps and warm-up: below 0");
+  require(o.steps >= 0, "steps: " + text(o.steps) + " is below 0");
+  require(o.warmup >= 0, "warmup: " + text(o.warmup) + " is below 0");
   require(o.schedule == Schedule::constant || o.steps > 0,
           "a cosine schedule needs the number of steps");
   // all texts of a batch are each other's answers, which head_loss takes as one chunk
@@ -390,7 +391,7 @@ Trainer::Losses Trainer::finished(Losses losses) const noexcept {
 }
 
 TuneStep Trainer::step(std::span<const TuneExample> examples) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   const std::size_t most =
       static_cast<std::size_t>(options_.batch_size) * static_cast<std::size_t>(options_.accumulate);
   check(examples, most);
@@ -432,7 +433,7 @@ TuneStep Trainer::step(std::span<const TuneExample> examples) {
   report.attention_loss = losses.attention;
   report.looked_at = losses.looked_at;
   ++steps_;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  report.seconds = seconds_since(begin);
   return report;
 }
 

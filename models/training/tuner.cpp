@@ -4,6 +4,7 @@
 #include "models/source/write_model.hpp"
 #include "models/training/checkpoint.hpp"
 #include "models/training/trainer.hpp"
+#include "runtime/formats/text.hpp"
 #include "runtime/stored.hpp"
 
 #include <algorithm>
@@ -42,33 +43,40 @@ Tuner::Tuner(Tuner&&) noexcept = default;
 Tuner& Tuner::operator=(Tuner&&) noexcept = default;
 Tuner::~Tuner() = default;
 
+Tuner::Impl& Tuner::self() const {
+  if (!impl_) throw Error(ErrorKind::usage, "this tuner was moved from");
+  return *impl_;
+}
+
 TuneStep Tuner::step(std::span<const TuneExample> examples) {
-  return errors_of_ours([&] { return impl_->trainer.step(examples); });
+  return errors_of_ours([&] { return self().trainer.step(examples); });
 }
 
 TuneEvaluation Tuner::evaluate(std::span<const TuneExample> examples) {
-  return errors_of_ours([&] { return impl_->trainer.evaluate(examples); });
+  return errors_of_ours([&] { return self().trainer.evaluate(examples); });
 }
 
-std::int64_t Tuner::steps() const { return impl_->trainer.steps(); }
+std::int64_t Tuner::steps() const { return self().trainer.steps(); }
 
 std::int64_t Tuner::trained_parameters() const {
-  return static_cast<std::int64_t>(impl_->trainer.parameters().elements());
+  return static_cast<std::int64_t>(self().trainer.parameters().elements());
 }
 
-const TuneMemory& Tuner::memory() const { return impl_->trainer.memory(); }
-const TuneOptions& Tuner::options() const { return impl_->trainer.options(); }
+const TuneMemory& Tuner::memory() const { return self().trainer.memory(); }
+const TuneOptions& Tuner::options() const { return self().trainer.options(); }
 
 void Tuner::save_checkpoint(const std::filesystem::path& file,
                             const std::map<std::string, std::string>& notes) const {
-  errors_of_ours([&] { models::write_checkpoint(file, impl_->trainer, notes); });
+  errors_of_ours([&] { models::write_checkpoint(file, self().trainer, notes); });
 }
 
 std::map<std::string, std::string> Tuner::resume(const std::filesystem::path& file) {
-  return errors_of_ours([&] { return models::read_checkpoint(file, impl_->trainer); });
+  return errors_of_ours([&] { return models::read_checkpoint(file, self().trainer); });
 }
 
-void Tuner::cancel() noexcept { impl_->trainer.cancel(); }
+void Tuner::cancel() noexcept {
+  if (impl_) impl_->trainer.cancel();
+}
 
 namespace {
 
@@ -84,8 +92,8 @@ void require_fits(const models::WeightSpec& spec, std::span<const std::byte> wid
   if (found == back.end()) return;
   const float value =
       reinterpret_cast<const float*>(wide.data())[static_cast<std::size_t>(found - back.begin())];
-  throw Error(ErrorKind::numerical, path.string() + ": was not written: " + spec.name + " has " +
-                                        std::to_string(value) + ", more than " +
+  throw Error(ErrorKind::numerical, runtime::path_text(path) + ": was not written: " + spec.name +
+                                        " has " + std::to_string(value) + ", more than " +
                                         std::string(runtime::dtype_name(spec.dtype)) + " holds");
 }
 
@@ -126,13 +134,13 @@ std::string last_part(const std::filesystem::path& path) {
 
 void Tuner::save(const std::filesystem::path& path) const {
   errors_of_ours([&] {
-    impl_->trainer.parameters().require_finite(path);
-    if (impl_->trainer.options().method == TuneMethod::full) {
-      impl_->save_full(path);
+    self().trainer.parameters().require_finite(path);
+    if (self().trainer.options().method == TuneMethod::full) {
+      self().save_full(path);
     } else {
-      models::AdapterFile adapter = impl_->trainer.parameters().adapter();
-      models::to_file_order(adapter, impl_->model->metadata, impl_->model->specs);
-      adapter.base = last_part(impl_->model->opened_from);
+      models::AdapterFile adapter = self().trainer.parameters().adapter();
+      models::to_file_order(adapter, self().model->metadata, self().model->specs);
+      adapter.base = last_part(self().model->opened_from);
       models::write_adapter(path, adapter);
     }
   });

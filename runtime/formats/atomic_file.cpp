@@ -19,9 +19,7 @@ namespace {
 std::string temporary_name() {
   std::uint64_t bits = 0;
   if (::getrandom(&bits, sizeof bits, 0) != sizeof bits) return {};
-  std::string digits;
-  for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[(bits >> shift) & 15];
-  return ".attn-" + digits + ".tmp";
+  return ".attn-" + hex_digits(bits) + ".tmp";
 }
 
 }  // namespace
@@ -47,13 +45,13 @@ AtomicFile::AtomicFile(const std::filesystem::path& target) {
     throw Error(ErrorKind::io, path_text(target_) + ": cannot be written: not a regular file");
   }
 
-  const std::string name = temporary_name();
+  std::string name = temporary_name();
   if (name.empty()) fail(errno);
   // O_EXCL: should the name be taken after all, it is not overwritten
   file_ = Descriptor(
       ::openat(folder_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file_.get() < 0) fail(errno);
-  temporary_ = name;
+  temporary_ = std::move(name);  // a copy could fail, and the file would stay
   if (replaces && ::fchmod(file_.get(), old.st_mode & 0777) != 0) {
     const int code = errno;
     ::unlinkat(folder_.get(), temporary_.c_str(), 0);  // the destructor does not run
@@ -111,7 +109,7 @@ void AtomicFile::commit(AtomicFile& first, AtomicFile& second) {
 }
 
 void AtomicFile::fail(int code) const {
-  throw Error(ErrorKind::io,
+  throw Error(code == ENOMEM ? ErrorKind::memory : ErrorKind::io,
               path_text(target_) + ": cannot be written: " + std::generic_category().message(code));
 }
 

@@ -17,7 +17,8 @@ namespace attn::runtime {
 /// content.
 ///
 /// A symbolic link is followed; a new file gets the permissions that the process gives, a replaced
-/// one keeps its own. Every function throws Error(io) with the target's path and the reason.
+/// one keeps its own. Every function throws Error(io) with the target's path and the reason,
+/// Error(memory) where that is want of memory.
 class AtomicFile {
  public:
   /// Creates the temporary. Refuses a target that is there and is not a regular file: renaming

@@ -306,10 +306,10 @@ bool Gguf::begins(std::span<const std::byte> head) noexcept {
   return head.size() >= magic.size() && std::memcmp(head.data(), magic.data(), magic.size()) == 0;
 }
 
-Gguf Gguf::open(const std::filesystem::path& path) {
+Gguf Gguf::of(MappedFile file, std::string name) {
   auto contents = std::make_shared<Contents>();
-  contents->name = path_text(path);
-  contents->file = MappedFile::open(path);
+  contents->name = std::move(name);
+  contents->file = std::move(file);
   const auto bytes = contents->file->bytes();
   return read(std::move(contents), bytes);
 }

@@ -1,9 +1,9 @@
 #pragma once
 
+#include "runtime/formats/mapped_file.hpp"
 #include "runtime/formats/safetensors.hpp"
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -22,9 +22,9 @@ namespace attn::runtime {
 /// alignment, and after the last.
 class Gguf {
  public:
-  /// Maps the file. Throws Error(io) if it cannot be read, Error(invalid) if it is no such file,
-  /// naming the path, the field, its offset and the value.
-  static Gguf open(const std::filesystem::path& path);
+  /// Reads a mapped file; `name` stands for its path in messages. Throws Error(invalid) if it is no
+  /// such file, naming the field, its offset and the value.
+  static Gguf of(MappedFile file, std::string name);
 
   /// Reads the file in `bytes`, which are not copied and have to outlive every use of the result;
   /// `name` stands for the path in messages. Throws Error(invalid).

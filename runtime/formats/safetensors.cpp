@@ -211,9 +211,13 @@ Safetensors::Safetensors(std::shared_ptr<const Contents> contents) noexcept
     : contents_(std::move(contents)) {}
 
 Safetensors Safetensors::open(const std::filesystem::path& path) {
+  return of(MappedFile::open(path), path_text(path));
+}
+
+Safetensors Safetensors::of(MappedFile file, std::string name) {
   auto contents = std::make_shared<Contents>();
-  contents->name = path_text(path);
-  contents->file = MappedFile::open(path);
+  contents->name = std::move(name);
+  contents->file = std::move(file);
   const std::span<const std::byte> bytes = contents->file->bytes();
   return read(std::move(contents), bytes);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/dtype.hpp"
+#include "runtime/formats/mapped_file.hpp"
 #include "runtime/weight_layout.hpp"
 
 #include <cstddef>
@@ -50,6 +51,9 @@ class Safetensors {
   /// Maps the file. Throws Error(io) if it cannot be read, Error(invalid) if it is not such a
   /// container, both naming the path, the field and the value.
   static Safetensors open(const std::filesystem::path& path);
+
+  /// The same of a file that is mapped already; `name` stands for the path in messages.
+  static Safetensors of(MappedFile file, std::string name);
 
   /// Reads the container in `bytes`, which are not copied and have to outlive every use of the
   /// result; `name` stands for the path in messages. Throws Error(invalid).

@@ -45,9 +45,7 @@ std::optional<std::size_t> first_with_exponent(std::span<const std::byte> bytes,
 }  // namespace
 
 std::string checksum_text(std::uint64_t xxh3) {
-  std::string text(checksum_prefix);
-  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[(xxh3 >> shift) & 15];
-  return text;
+  return std::string(checksum_prefix) + hex_digits(xxh3);
 }
 
 std::optional<std::uint64_t> parse_checksum(std::string_view text) noexcept {

@@ -32,7 +32,14 @@ std::string one_line(std::string text) {
 
 std::string path_text(const std::filesystem::path& path) {
   const std::string& text = path.native();
-  return std::any_of(text.begin(), text.end(), is_control) ? quote(text) : text;
+  const bool plain = !text.empty() && std::none_of(text.begin(), text.end(), is_control);
+  return plain ? text : quote(text);
+}
+
+std::string hex_digits(std::uint64_t number) {
+  std::string digits;
+  for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[number >> shift & 15U];
+  return digits;
 }
 
 std::string shape_text(std::span<const std::int64_t> shape) {

@@ -15,8 +15,12 @@ namespace attn::runtime {
 /// Foreign text as part of a sentence of an error message: control characters become blanks.
 [[nodiscard]] std::string one_line(std::string text);
 
-/// A path for a message: as it is, or quoted if it holds control characters.
+/// A path, or another name that somebody gave, for a message: as it is, or quoted if it is empty or
+/// holds control characters.
 [[nodiscard]] std::string path_text(const std::filesystem::path& path);
+
+/// A number in 16 hexadecimal digits.
+[[nodiscard]] std::string hex_digits(std::uint64_t number);
 
 /// A shape for a message: "[2, 3]".
 [[nodiscard]] std::string shape_text(std::span<const std::int64_t> shape);

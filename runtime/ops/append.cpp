@@ -107,11 +107,6 @@ class AppendRunsKernel final : public Kernel {
   TensorView state_, rows_, runs_;
 };
 
-template <class K>
-std::unique_ptr<Kernel> make(const BindContext& context) {
-  return std::make_unique<K>(context);
-}
-
 }  // namespace
 
 const OpDef append_op{

@@ -5,6 +5,7 @@
 #include "runtime/ops.hpp"
 #include "runtime/ops/cache.hpp"
 #include "runtime/ops/defs.hpp"
+#include "runtime/ops/sequences.hpp"
 #include "runtime/stored.hpp"
 
 #include <algorithm>
@@ -121,7 +122,7 @@ class AttentionKernel final : public Kernel {
     if (!sequences_.present()) return kernels::attention(isa_, workers, args_);
     const auto* const starts = sequences_.as<const std::int32_t>();
     const std::int64_t count = sequences_.dim(0) - 1;
-    check_sequences(count, starts);
+    check_sequences("attention", count, starts, args_.q_len);
     kernels::attention_sequences(isa_, workers, args_, count, starts);
   }
 
@@ -130,15 +131,6 @@ class AttentionKernel final : public Kernel {
   }
 
  private:
-  void check_sequences(std::int64_t count, const std::int32_t* starts) const {
-    bool rising = count >= 0 && starts[0] == 0 && starts[count] == args_.q_len;
-    for (std::int64_t s = 0; rising && s < count; ++s) rising = starts[s] <= starts[s + 1];
-    if (!rising) {
-      throw Error(ErrorKind::invalid, "attention: the sequences do not rise from 0 to " +
-                                          std::to_string(args_.q_len) + " rows");
-    }
-  }
-
   [[nodiscard]] kernels::AttentionArgs<T> of(const Operands& o) const {
     return arguments<T>(attributes_, o.inputs[0], o.inputs[1], o.inputs[2], o.inputs[3],
                         o.outputs[0]);

@@ -4,7 +4,15 @@
 
 #include "runtime/op.hpp"
 
+#include <memory>
+
 namespace attn::runtime {
+
+/// OpDef::bind of a kernel that is made of its context.
+template <class K>
+std::unique_ptr<Kernel> make(const BindContext& context) {
+  return std::make_unique<K>(context);
+}
 
 extern const OpDef matmul_op;
 extern const OpDef head_loss_op;

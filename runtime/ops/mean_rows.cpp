@@ -2,6 +2,7 @@
 #include "runtime/op.hpp"
 #include "runtime/ops.hpp"
 #include "runtime/ops/defs.hpp"
+#include "runtime/ops/sequences.hpp"
 
 #include <algorithm>
 #include <string>
@@ -16,12 +17,6 @@ struct RowCount {
 
 // Sums that a thread holds at a time: 1 KiB of its stack.
 constexpr kernels::index_t sums_at_once = 128;
-
-void check_sequences(kernels::index_t count, const std::int32_t* starts, kernels::index_t rows) {
-  if (starts[0] == 0 && starts[count] == rows && std::is_sorted(starts, starts + count + 1)) return;
-  throw Error(ErrorKind::invalid,
-              "mean_rows: the sequences do not rise from 0 to " + std::to_string(rows));
-}
 
 void check_count(kernels::index_t count, const TensorView& sequences) {
   if (sequences.dim(0) == count + 1) return;
@@ -51,7 +46,7 @@ class MeanRowsKernel final : public Kernel {
     y_ = o.outputs[0].as<T>();
   }
   void run(kernels::Workers& workers) override {
-    check_sequences(count_, starts_, rows_);
+    check_sequences("mean_rows", count_, starts_, rows_);
     kernels::parallel_for(workers, count_, [&](kernels::index_t s, int /*worker*/) {
       for (kernels::index_t c = 0; c < cols_; c += sums_at_once) {
         mean(starts_[s], starts_[s + 1], c, std::min(sums_at_once, cols_ - c), y_ + s * cols_ + c);
@@ -100,7 +95,7 @@ class SpreadRowsKernel final : public Kernel {
   }
   // the mean itself need not be part of the session, so the sequences are checked here as well
   void run(kernels::Workers& workers) override {
-    check_sequences(count_, starts_, rows_);
+    check_sequences("mean_rows", count_, starts_, rows_);
     kernels::parallel_for(workers, count_, [&](kernels::index_t s, int /*worker*/) {
       const T* const dy = dy_ + s * cols_;
       const T part = T{1} / static_cast<T>(std::max(1, starts_[s + 1] - starts_[s]));

@@ -211,11 +211,6 @@ class PadKernel final : public Kernel {
   std::int64_t begin_ = 0, length_ = 0;
 };
 
-template <class K>
-std::unique_ptr<Kernel> make(const BindContext& context) {
-  return std::make_unique<K>(context);
-}
-
 }  // namespace
 
 const OpDef transpose_op{.name = "transpose",

@@ -6,6 +6,8 @@
 #include "attn/tune_data.hpp"
 #include "attn/tune_run.hpp"
 #include "faults/sweep.hpp"
+#include "models/errors.hpp"
+#include "runtime/formats/atomic_file.hpp"
 #include "support/files.hpp"
 #include "support/references.hpp"
 #include "support/text_models.hpp"
@@ -13,6 +15,7 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <span>
 
 using namespace attn;
 using namespace attn::test;
@@ -112,9 +115,16 @@ TEST_CASE("saving where memory is short", "[memory]") {
         },
         [&] { target.reset(); });
   };
+  const auto nothing = [] { return 0; };
+  write_with("replace a file", nothing, [&](int) {  // few requests: all of them are tried
+    models::errors_of_ours([&] {
+      runtime::AtomicFile file(target.path());
+      file.write(std::as_bytes(std::span("new")));
+      file.commit();
+    });
+  });
   const auto open = [&] { return Model::open(folder.path(), options()); };
   write_with("save", open, [&](Model& model) { model.save(target.path()); });
-  const auto nothing = [] { return 0; };
   const ConvertOptions packed{.quantize = "q8_0", .pack = "avx2"};
   write_with("convert", nothing, [&](int) { (void)convert(folder.path(), target.path(), packed); });
   const std::filesystem::path llama = data_path("tiny-llama");

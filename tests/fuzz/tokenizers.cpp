@@ -81,7 +81,7 @@ bool run_byte_pairs(std::string_view input) {
 
   // no message ends its turn or begins another
   const auto turns = [&](const std::string& content) {
-    const std::vector<ChatMessage> messages{{"user", content}};
+    const std::vector<ChatMessage> messages{{"user" + content, content}};
     return specials(tokenizer, models::chat_tokens(tokenizer, "bytes", messages));
   };
   static const std::ptrdiff_t own = turns("");

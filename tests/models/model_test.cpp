@@ -22,24 +22,6 @@ using attn::Model;
 
 namespace {
 
-struct Failure {
-  ErrorKind kind;
-  std::string message;
-};
-
-template <class Body>
-Failure failure_of(Body&& body) {
-  try {
-    body();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    CHECK(message.find('\n') == std::string::npos);
-    return {error.kind(), message};
-  }
-  FAIL("nothing was thrown");
-  return {};
-}
-
 void refuses_file(const std::map<std::string, std::string>& metadata,
                   const std::map<std::string, Json>& tensors, const std::string& expected) {
   const auto bytes = model_file(metadata, tensors);
@@ -294,62 +276,6 @@ TEST_CASE("new models with senseless parameters are refused", "[models]") {
         ErrorKind::usage);
 }
 
-TEST_CASE("the size-loss task refuses what it cannot teach", "[models][training]") {
-  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
-  Model model = Model::from_memory(file, "seed");
-  const auto fails = [&](const attn::SizeLossTask& task, const std::string& expected) {
-    const Failure failure = failure_of([&] { (void)model.train(task, {}); });
-    CHECK(failure.kind == ErrorKind::invalid);
-    CHECK_THAT(failure.message, Catch::Contains(expected));
-  };
-  fails({"The pink elephant", {"giraffe"}}, "\"giraffe\"");
-  fails({"The green elephant", {"elephant"}}, "\"green\"");
-  fails({"   ", {"elephant"}}, "no words");
-  fails({"elephant car", {"elephant", "car"}}, "no other words");
-  attn::TrainOptions options;
-  for (const double rate : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
-    options.learning_rate = rate;
-    CHECK(failure_of([&] { (void)model.train({}, options); }).kind == ErrorKind::usage);
-  }
-  options = {};
-  options.epochs = -1;
-  CHECK(failure_of([&] { (void)model.train({}, options); }).kind == ErrorKind::usage);
-  Model other = Model::create("self_attention", {}, 1);
-  CHECK(failure_of([&] { (void)other.train({}, {}); }).kind == ErrorKind::usage);
-}
-
-TEST_CASE("a loss that is no number leaves the weights as they were", "[models][training]") {
-  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
-  Model model = Model::from_memory(file, "seed");
-  const auto ids = model.encode(model.sentence());
-  const attn::Input input{"tokens", {13}, std::span<const std::int32_t>(ids)};
-  const auto before_span = model.run({input})[0].values;
-  const std::vector<float> before(before_span.begin(), before_span.end());
-  attn::TrainOptions options;
-  options.learning_rate = 1e38;
-  CHECK(failure_of([&] { (void)model.train({}, options); }).kind == ErrorKind::numerical);
-  const auto after = model.run({input})[0].values;
-  CHECK(same_bits(std::span<const float>(before), after));
-}
-
-TEST_CASE("training tells every epoch, and stops when asked", "[models][training]") {
-  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
-  Model model = Model::from_memory(file, "seed");
-  int told = 0;
-  attn::TrainOptions options;
-  options.on_epoch = [&](const attn::EpochReport& report) {
-    CHECK(report.epoch == told++);
-    CHECK(report.epochs == 200);
-    CHECK(report.attention_weights.size() == 13);
-    return report.epoch < 9;
-  };
-  const attn::TrainResult result = model.train({}, options);
-  CHECK(result.stopped);
-  CHECK(result.losses.size() == 10);
-  CHECK(told == 10);
-  CHECK(std::count(result.is_size_word.begin(), result.is_size_word.end(), true) == 3);
-}
-
 TEST_CASE("info and profile tell what runs", "[models]") {
   attn::Options options;
   options.profile = true;
@@ -368,11 +294,14 @@ TEST_CASE("info and profile tell what runs", "[models]") {
     (void)model.run({{"tokens", {13}, std::span<const std::int32_t>(ids)}});
   }
   const auto profile = model.profile();
-  REQUIRE(profile.size() >= 6);
+  REQUIRE(profile.size() >= 4);
+  std::int64_t calls = 0;
   for (const attn::OpProfile& row : profile) {
-    CHECK(row.calls == 3);
+    CHECK(row.calls % 3 == 0);
     CHECK(row.seconds > 0);
+    calls += row.calls;
   }
+  CHECK(calls == 3 * std::ssize(info.graph));
 }
 
 TEST_CASE("messages stay on one line whatever a file says", "[models]") {
@@ -384,6 +313,22 @@ TEST_CASE("messages stay on one line whatever a file says", "[models]") {
   refuses_file({{"attn.architecture", "size_loss_attention"},
                 {"attn.vocab", Json(std::vector<std::string>{evil, evil}).dump()}},
                {{"embedding.weight", matrix(2, 2)}}, "stands twice");
+}
+
+TEST_CASE("messages stay on one line whatever a caller says", "[models]") {
+  const std::vector<std::byte> nothing(3);
+  CHECK(failure_of([&] { (void)Model::from_memory(nothing, "a\nb"); }).kind == ErrorKind::invalid);
+  attn::Options options;
+  options.isa = "x\ny";
+  const auto isa = [&] { (void)Model::create("self_attention", {}, 1, options); };
+  CHECK(failure_of(isa).kind == ErrorKind::usage);
+  using Words = std::pair<std::string, std::string>;
+  for (const auto& [sentence, words] : {Words{"a small \xff", "small"}, {"a small b", "sm\xff"}}) {
+    const std::map<std::string, std::string> parameters{
+        {"sentence", sentence}, {"size_words", words}, {"embedding_dim", "4"}};
+    const auto create = [&] { (void)Model::create("size_loss_attention", parameters, 1); };
+    CHECK_THAT(failure_of(create).message, Catch::Contains("no UTF-8"));
+  }
 }
 
 TEST_CASE("a scale that the model carries is used", "[models]") {
@@ -419,30 +364,6 @@ TEST_CASE("a model that was moved from refuses all work", "[models]") {
   model = std::move(other);
   CHECK(model.architecture() == "self_attention");
   // NOLINTEND(bugprone-use-after-move)
-}
-
-TEST_CASE("an exception from the caller's callback leaves the model as it was",
-          "[models][training]") {
-  const auto file = size_loss_file(seeds()["size_loss_attention"]["initial"]);
-  Model model = Model::from_memory(file, "seed");
-  const std::string sentence = model.sentence();
-  const auto metadata = model.metadata();
-  const auto ids = model.encode(sentence);
-  const attn::Input input{"tokens", {13}, std::span<const std::int32_t>(ids)};
-  const auto run = [&] {
-    const auto values = model.run({input})[0].values;
-    return std::vector<float>(values.begin(), values.end());
-  };
-  const auto before = run();
-  attn::TrainOptions options;
-  options.on_epoch = [](const attn::EpochReport& report) -> bool {
-    if (report.epoch == 3) throw std::runtime_error("enough");
-    return true;
-  };
-  CHECK_THROWS_WITH(model.train({"The pink elephant", {"elephant"}}, options), "enough");
-  CHECK(same_bits(run(), before));
-  CHECK(model.sentence() == sentence);
-  CHECK(model.metadata() == metadata);
 }
 
 TEST_CASE("two models in two threads never meet", "[models][threads]") {

@@ -1,5 +1,6 @@
 // Small models of every architecture against PyTorch's values, at every ISA level.
 
+#include "attn/batch.hpp"
 #include "attn/generator.hpp"
 #include "kernels/isa.hpp"
 #include "models/decoder_graph.hpp"
@@ -8,10 +9,12 @@
 #include "models/weights.hpp"
 #include "support/files.hpp"
 #include "support/references.hpp"
+#include "support/text_models.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <bit>
+#include <cstdlib>
 
 using namespace attn;
 using test::data_json;
@@ -217,6 +220,100 @@ TEST_CASE("a generator fills its context and no more, and says what does not fit
   test::require_error(ErrorKind::usage, {"bert"}, [&] { Generator generator(encoder); });
 }
 
+TEST_CASE("perplexity reads ids it knows, and counts them", "[models][language]") {
+  const Model model =
+      Model::open(data_path("tiny-llama"), options_at(kernels::supported_isas().back(), 1));
+  Generator two(model, {.context = 2});
+  CHECK(two.perplexity({{1, 2, 3, 4}}).tokens == 4);
+  CHECK(two.perplexity({{1, 2, 3}}).tokens == 2);  // the last would be alone
+  Generator one_by_one(model, {.context = 16, .batch = 1});
+  for (const std::int32_t unknown : {-1, 256, 2'000'000'000}) {
+    test::require_error(ErrorKind::invalid,
+                        {"token " + std::to_string(unknown) + " at position 1", "0..255"}, [&] {
+                          (void)one_by_one.perplexity({{1, unknown, 5}});
+                        });
+  }
+  Generator one(model, {.context = 1});
+  test::require_error(ErrorKind::usage, {"context of 1"}, [&] { (void)one.perplexity({{1, 2}}); });
+}
+
+TEST_CASE("a generator refuses what would end every answer or none", "[models][language]") {
+  const Model model = Model::open(data_path("tiny-llama"));
+  Generator generator(model, {.context = 32});
+  test::require_error(ErrorKind::usage, {"max_tokens: -7"},
+                      [&] { (void)generator.generate({{1}}, {.max_tokens = -7}); });
+  test::require_error(ErrorKind::usage, {"stop", "empty"}, [&] {
+    (void)generator.generate({{1}}, {.stop = {"x", ""}});
+  });
+  test::require_error(ErrorKind::invalid, {"prompt 0: max_tokens: -2"}, [&] {
+    (void)generate_batch(model, std::vector<BatchPrompt>{{{1}, -2}}, {.context = 32});
+  });
+  test::require_error(ErrorKind::usage, {"stop"}, [&] {
+    (void)generate_batch(model, std::vector<BatchPrompt>{{{1}, 2}}, {.context = 32, .stop = {""}});
+  });
+  test::require_error(ErrorKind::usage, {"logits"}, [&] { generator.logits({{1}}, nullptr); });
+  const Generator other = std::move(generator);
+  // NOLINTNEXTLINE(bugprone-use-after-move): that it says so is what is tested
+  test::require_error(ErrorKind::usage, {"moved from"}, [&] { (void)generator.context(); });
+}
+
+TEST_CASE("nobody is told more of an answer that they ended", "[models][language]") {
+  const test::TextModelFolder folder("llama");
+  const Model model = Model::open(folder.path());
+  Generator generator(model, {.context = 64});
+  const std::vector<std::int32_t> prompt = model.tokenize("a b c");
+  const Generation whole =
+      generator.generate(prompt, {.max_tokens = 8, .sampling = {.temperature = 0}});
+  REQUIRE(whole.text.size() > 1);
+  // what the answer ends in begins a stop string, so that it is held back to the end
+  GenerateOptions options{.max_tokens = 8, .sampling = {.temperature = 0}};
+  options.stop = {whole.text.substr(whole.text.size() - 1) + "never"};
+  std::string told;
+  options.on_token = [&](const GeneratedToken& token) {
+    told += token.text;
+    return true;
+  };
+  CHECK(generator.generate(prompt, options).text == whole.text);
+  CHECK(told == whole.text);
+  int calls = 0;
+  options.on_token = [&](const GeneratedToken&) {
+    ++calls;
+    return calls < 8;
+  };
+  const Generation ended = generator.generate(prompt, options);
+  CHECK(calls == 8);
+  CHECK(ended.finish == Finish::cancelled);
+}
+
+TEST_CASE("an encoder keeps its memory whichever of many and long texts come",
+          "[models][encoder]") {
+  std::size_t requests = 0;
+  Options options;
+  options.threads = 1;
+  options.profile = true;
+  options.allocator.allocate = [&](std::size_t bytes, std::size_t alignment) {
+    ++requests;
+    return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  };
+  options.allocator.release = [](void* block, std::size_t, std::size_t) { std::free(block); };
+  Model model = Model::open(data_path("tiny-bert"), options);
+  const std::vector<std::vector<std::int32_t>> one_long{std::vector<std::int32_t>(40, 7)};
+  const std::vector<std::vector<std::int32_t>> many_short(12, {5, 6});
+  (void)model.embed(one_long);
+  (void)model.embed(many_short);
+  const std::size_t before = requests;
+  CHECK(before > 0);
+  for (int i = 0; i < 3; ++i) {
+    (void)model.embed(one_long);
+    (void)model.embed(many_short);
+  }
+  CHECK(requests == before);
+  std::int64_t calls = 0;
+  for (const OpProfile& row : model.profile()) calls += row.calls;
+  CHECK(calls % 8 == 0);
+  CHECK(calls > 0);
+}
+
 TEST_CASE("attention of whole models sums to 1 over what a token may see", "[models][attention]") {
   for (const char* const folder : {"tiny-llama", "tiny-qwen2", "tiny-bert"}) {
     INFO(folder);
@@ -244,4 +341,9 @@ TEST_CASE("attention of whole models sums to 1 over what a token may see", "[mod
     test::require_error(ErrorKind::usage, {"layer 2"},
                         [&] { (void)model.attention(ids, unknown); });
   }
+  Model model = Model::open(data_path("tiny-llama"));
+  const std::vector<int> twice{1, 0, 1};
+  test::require_error(ErrorKind::usage, {"layer 1", "twice"}, [&] {
+    (void)model.attention(std::vector<std::int32_t>{1, 2}, twice);
+  });
 }

@@ -224,6 +224,25 @@ TEST_CASE("ids outside the table stop the run", "[session]") {
   }
 }
 
+TEST_CASE("states that together are too large for an address space are refused", "[session]") {
+  Graph g;
+  const ValueId x = g.input("x", DType::f32, Shape{1, 32});
+  constexpr std::int64_t most = (std::int64_t{1} << 61) - 32;  // floats: just below 2^63 bytes
+  std::vector<ValueId> all;
+  for (int i = 0; i < 3; ++i) {
+    const ValueId state = g.state("s" + std::to_string(i), DType::f32, Shape{most / 32, 32});
+    all.push_back(append(g, state, x, 1));
+  }
+  try {
+    SessionOptions options;
+    options.memory_limit = 1 << 20;
+    const Session session(g, all, {}, options);
+    FAIL("they were not refused");
+  } catch (const Error& error) {
+    CHECK(error.kind() == attn::ErrorKind::memory);
+  }
+}
+
 TEST_CASE("a size that no address space holds is an error of memory", "[session]") {
   Graph g;
   const Symbol n = g.symbol("n");

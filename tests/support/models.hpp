@@ -1,7 +1,10 @@
 #pragma once
 
 #include "attn/attn.hpp"
+#include "attn/error.hpp"
 #include "runtime/formats/json.hpp"
+
+#include <catch2/catch.hpp>
 
 #include <cstddef>
 #include <cstring>
@@ -80,6 +83,26 @@ inline std::vector<std::byte> size_loss_file(const Json& weights) {
                      {"attn.size_words", seed["size_words"].dump()},
                      {"attn.sentence", seed["sentence"].dump()}},
                     tensors);
+}
+
+/// What a call throws.
+struct Failure {
+  ErrorKind kind;
+  std::string message;
+};
+
+/// Of a call that throws an error of ours, whose message is one line.
+template <class Body>
+Failure failure_of(Body&& body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    CHECK(message.find('\n') == std::string::npos);
+    return {error.kind(), message};
+  }
+  FAIL("nothing was thrown");
+  return {};
 }
 
 }  // namespace attn::test

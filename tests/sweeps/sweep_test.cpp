@@ -178,11 +178,12 @@ TEST_CASE("a bit turned over in a GGUF model breaks nothing", "[sweep]") {
 TEST_CASE("a bit turned over in any file of a folder breaks nothing", "[sweep]") {
   for (const char* name : architectures) {
     for (const char* file : {"model.safetensors", "config.json", "tokenizer.json"}) {
-      INFO(name << " " << file);
-      const Folder folder(small_model(name));
-      flip_bits(
-          folder.content(file),
-          [&](const std::string& damaged) { return folder.with(file, damaged, true); }, nowhere);
+      DYNAMIC_SECTION(name << " " << file) {
+        const Folder folder(small_model(name));
+        flip_bits(
+            folder.content(file),
+            [&](const std::string& damaged) { return folder.with(file, damaged, true); }, nowhere);
+      }
     }
   }
 }

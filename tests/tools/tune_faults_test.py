@@ -338,7 +338,7 @@ class Resuming(FaultsTest):
         for foreign in (b"", b"x", bytes(flipped), content[:len(content) // 2], content + b"\0",
                         b"\xff" * 64, pathlib.Path(LLAMA, "model.safetensors").read_bytes(), adapter,
                         draw.randbytes(5000), content.replace(b"attn.checkpoint.step", b"attn.checkpoint.stop"),
-                        content.replace(b'"attn.checkpoint":"1"', b'"attn.checkpoint":"2"')):
+                        content.replace(b'"attn.checkpoint":"2"', b'"attn.checkpoint":"3"')):
             newest.write_bytes(foreign)
             with self.subTest(foreign[:16]):
                 self.refuses(3, [str(newest.relative_to(self.folder)), before.name, "removed"],

@@ -118,12 +118,13 @@ TEST_CASE("options that make no sense and logits that are none are errors", "[sa
   };
   refuses({.temperature = NAN}, "temperature");
   refuses({.temperature = -1}, "temperature");
-  refuses({.top_k = -1}, "top-k");
-  refuses({.top_p = 0}, "top-p");
-  refuses({.top_p = 1.1}, "top-p");
-  refuses({.min_p = -0.1}, "min-p");
-  refuses({.repeat_penalty = 0}, "repeat penalty");
-  refuses({.repeat_window = -1}, "repeat window");
+  refuses({.top_k = -1}, "top_k: -1 ");
+  refuses({.top_p = 0}, "top_p: 0.0 ");
+  refuses({.top_p = 1.1}, "top_p: 1.1 ");
+  refuses({.min_p = -0.1}, "min_p: -0.1 ");
+  refuses({.repeat_penalty = 0}, "repeat_penalty: 0.0 ");
+  refuses({.repeat_penalty = 1e-308}, "repeat_penalty: 1e-308 ");
+  refuses({.repeat_window = -1}, "repeat_window: -1 ");
   Sampler sampler({});
   require_error(ErrorKind::numerical, {"token 1"}, [&] {
     (void)sampler.sample(std::vector<float>{0, NAN}, {});

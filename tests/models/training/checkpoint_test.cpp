@@ -81,3 +81,32 @@ TEST_CASE("moments that are no numbers are not written", "[training]") {
     CHECK(!std::filesystem::exists(folder / "one"));
   }
 }
+
+TEST_CASE("a checkpoint counts steps as far as an update can", "[training]") {
+  const test::TemporaryFolder folder;
+  TinyModel model("tiny-llama");
+  Trainer trainer(model.at(kernels::Isa::scalar), options_of());
+  trainer.set_steps(std::numeric_limits<std::int32_t>::max() - 1);
+  write_checkpoint(folder / "last", trainer, {});
+  (void)read_checkpoint(folder / "last", trainer);
+  for (const std::int64_t steps : {std::int64_t{1} << 31, std::int64_t{1} << 40}) {
+    trainer.set_steps(steps - 1);
+    write_checkpoint(folder / "later", trainer, {});
+    test::require_error(ErrorKind::invalid, {"attn.checkpoint.step", std::to_string(steps - 1)},
+                        [&] { (void)read_checkpoint(folder / "later", trainer); });
+  }
+}
+
+TEST_CASE("errors about checkpoints are one line, whatever the file is called", "[training]") {
+  const test::TemporaryFolder folder;
+  TinyModel model("tiny-llama");
+  Trainer trainer(model.at(kernels::Isa::scalar), options_of());
+  const std::filesystem::path file = folder / "a\nb";
+  test::write_file(file, test::read_file(test::data_path("tiny-llama/model.safetensors")));
+  try {
+    (void)read_checkpoint(file, trainer);
+    FAIL("it is no checkpoint");
+  } catch (const Error& error) {
+    CHECK(std::string(error.what()).find('\n') == std::string::npos);
+  }
+}

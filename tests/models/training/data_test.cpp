@@ -154,7 +154,7 @@ TEST_CASE("tokens of a line are one example, as they are", "[training]") {
   write_file(file, "{\"text\": \"a b c\"}");
   require_error(ErrorKind::usage, {"tokenizer"}, [&] { (void)language_examples(model, file); });
   require_error(ErrorKind::usage, {"context", "0"},
-                [&] { (void)language_examples(model, file, context(0)); });
+                [&] { (void)language_examples(model, file, context(-1)); });
 }
 
 TEST_CASE("of a conversation only the answers are learned", "[training]") {

@@ -221,6 +221,7 @@ TEST_CASE("what does not fit is refused by name") {
           "target 300 at position 0 is not in 0..255, nor -1 for none");
   refuses({.tokens = {1, 2}, .targets = {1}}, "1 targets for 2 tokens");
   refuses({.tokens = {1}}, "nothing to predict");
+  refuses({.tokens = {1, 2}, .other = {3}}, "has another text, and only pairs have one");
   const TuneExample empty{.tokens = {1}, .name = "data:7"};
   test::check_error(
       [&] {
@@ -229,6 +230,8 @@ TEST_CASE("what does not fit is refused by name") {
       ErrorKind::invalid, "data:7: nothing to predict");
   options.task = TuneTask::attention;
   refuses({.tokens = {1, 2}, .words = {0, 1}}, "no word is to be looked at");
+  refuses({.tokens = {1, 2}, .words = {0, 1}, .look_at = {1}, .other = {3, 4, 5}},
+          "has another text, and only pairs have one");
   refuses({.tokens = {1, 2}, .words = {0, 0}, .look_at = {0}},
           "there are no other words to turn away from");
   refuses({.tokens = {1, 2}, .words = {0, 1}, .look_at = {2}},
