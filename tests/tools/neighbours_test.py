@@ -1,5 +1,6 @@
-"""attn in one process with numpy and an OpenMP program, all at work at once: results have the bits of
-a serial run, nobody uses the CPU a second later, and no name is defined twice."""
+"""attn in one process with numpy, PyTorch where it is installed, and an OpenMP program, all at work at
+once: results have the bits of a serial run, nobody uses the CPU a second later, and no name is defined
+twice."""
 
 import collections
 import ctypes
@@ -20,6 +21,11 @@ except ImportError:
         os.execv(VENV, [str(VENV), "-B", *sys.argv])
     print("there is no numpy")
     sys.exit(77)
+
+try:
+    import torch  # beside numpy, where there is one
+except ImportError:
+    torch = None
 
 LIBRARY = os.environ["ATTN_TEST_NEIGHBOUR"]
 DATA = os.environ["ATTN_TEST_DATA"]
@@ -58,13 +64,21 @@ class Neighbours(unittest.TestCase):
                 if not numpy.array_equal(a @ a, wanted):
                     wrong.append("numpy")
 
+        def multiply_by_torch():
+            a = torch.arange(300 * 300, dtype=torch.float32).reshape(300, 300) / 9e4
+            wanted = a @ a
+            while not done.is_set():
+                if not torch.equal(a @ a, wanted):
+                    wrong.append("torch")
+
         def sum_up():
             wanted = attn.attn_test_other_openmp(10**6)
             while not done.is_set():
                 if abs(attn.attn_test_other_openmp(10**6) - wanted) > 1e-9:
                     wrong.append("OpenMP")
 
-        others = [threading.Thread(target=work) for work in (multiply, sum_up)]
+        work = [multiply, sum_up, *([multiply_by_torch] if torch else [])]
+        others = [threading.Thread(target=each) for each in work]
         for thread in others:
             thread.start()
         try:
@@ -78,6 +92,8 @@ class Neighbours(unittest.TestCase):
         # models stay open, and this thread has a team of OpenMP's and one of numpy's
         attn.attn_test_other_openmp(10**6)
         numpy.ones((300, 300)) @ numpy.ones((300, 300))
+        if torch:
+            torch.ones(300, 300) @ torch.ones(300, 300)
         time.sleep(1)
         before = cpu_seconds_by_thread()
         time.sleep(1)
