@@ -13,9 +13,10 @@
 #include <immintrin.h>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
+#include <sys/mman.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 namespace attn::kernels {
@@ -24,6 +25,29 @@ namespace {
 // Pauses before sleeping: some 50 µs, the longest serial op between two regions of a decode step
 // and as long as waking a thread takes.
 constexpr int spins = 1000;
+
+/// The process that it was made in: a child of fork() finds the page empty, which needs no call of
+/// the system to see (MADV_WIPEONFORK, Linux 4.14).
+class Birthplace {
+ public:
+  Birthplace()
+      : page_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    if (page_ == MAP_FAILED) throw std::bad_alloc();
+    *static_cast<char*>(page_) = 1;
+    ::madvise(page_, size, MADV_WIPEONFORK);
+  }
+  ~Birthplace() { ::munmap(page_, size); }
+  Birthplace(const Birthplace&) = delete;
+  Birthplace& operator=(const Birthplace&) = delete;
+
+  [[nodiscard]] bool left() const noexcept {
+    return *static_cast<const volatile char*>(page_) == 0;
+  }
+
+ private:
+  static constexpr std::size_t size = 1;  // rounded up to a page
+  void* page_;
+};
 
 class ThreadWorkers final : public Workers {
  public:
@@ -43,18 +67,18 @@ class ThreadWorkers final : public Workers {
   }
 
   ~ThreadWorkers() override {
-    if (::getpid() == process_) {
-      stop();
-    } else {
+    if (birthplace_.left()) {
       (void)apart_.release();
+    } else {
+      stop();
     }
   }
 
   [[nodiscard]] int size() const noexcept override { return shares_.workers(); }
 
   void run(index_t chunks, Body body, void* context) noexcept override {
-    if (taken_.exchange(true, std::memory_order_acquire)) {
-      // another thread's region is running: this one stays on its own
+    if (birthplace_.left() || taken_.exchange(true, std::memory_order_acquire)) {
+      // the threads are in another process, or in another thread's region: this one stays alone
       for (index_t chunk = 0; chunk < chunks; ++chunk) body(context, chunk, 0);
       return;
     }
@@ -128,15 +152,15 @@ class ThreadWorkers final : public Workers {
     apart_->threads.clear();
   }
 
-  // What a child of fork() leaves alone: there the threads are gone, and to destroy a condition
-  // that they slept on would wait for them.
+  // What a child of fork() leaves alone: there the threads are gone, one of them perhaps with the
+  // mutex, and to destroy a condition that they slept on would wait for them.
   struct Apart {
     std::vector<std::thread> threads;
     Bed begun, left;  // where they wait for a region, and the caller for its end
   };
 
   const int spins_;
-  const pid_t process_ = ::getpid();
+  const Birthplace birthplace_;
   std::unique_ptr<Apart> apart_ = std::make_unique<Apart>();
   Body body_ = nullptr;
   void* context_ = nullptr;

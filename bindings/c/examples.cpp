@@ -2,8 +2,6 @@
 #include "bindings/c/structs.hpp"
 #include "bindings/c/tune_handles.hpp"
 
-#include <algorithm>
-
 using namespace attn::c;
 
 namespace {

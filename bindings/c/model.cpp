@@ -31,12 +31,14 @@ attn_status attn_model_create(const char* architecture, const attn_parameter* pa
   return call(error, [&] {
     attn_model*& to = required(model, "model");
     std::map<std::string, std::string> all;
-    for (const attn_parameter& each : array(parameters, count, "parameters")) {
+    const auto given = array(parameters, count, "parameters");
+    for (const attn_parameter& each : given) {
       const std::string_view key = text(each.key, "parameter: key");
       const std::string_view value = text(each.value, "parameter: value");
       if (all.emplace(key, value).second) continue;
-      throw attn::Error(attn::ErrorKind::usage,
-                        "parameter: key: " + std::string(key) + " is there twice");
+      throw attn::Error(attn::ErrorKind::usage, "parameters[" +
+                                                    std::to_string(&each - given.data()) +
+                                                    "]: its key is one of those before");
     }
     to = new attn_model(
         attn::Model::create(text(architecture, "architecture"), all, seed, model_options(options)));

@@ -135,7 +135,7 @@ struct TuneMemory {
 
 /// Tunes a model step by step. The model is not changed, and outlives the tuner; between steps it
 /// may run. One thread at a time but for cancel(). The same steps give the same bits whatever the
-/// number of threads.
+/// number of threads. One that was moved from throws Error(usage), and has nothing to cancel.
 class ATTN_API Tuner {
  public:
   /// Plans everything. Throws Error(usage) for options out of range, a model that the task is not

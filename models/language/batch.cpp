@@ -81,9 +81,9 @@ class Batch {
   }
 
   void check(std::size_t place) {
+    models::naming(name(place), [&] { models::check_max_tokens(prompts_[place].max_tokens); });
     try {
       const BatchPrompt& prompt = prompts_[place];
-      models::check_max_tokens(prompt.max_tokens);
       results_[place].prompt = models::checked_prompt(model_.text, prompt.tokens, context_);
     } catch (const Error& error) {
       throw Error(ErrorKind::invalid, name(place) + ": " + error.what());

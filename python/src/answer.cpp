@@ -10,15 +10,15 @@
 
 namespace attn::python {
 
-Answer::Answer(std::shared_ptr<Shared> shared, Request request)
-    : shared_(std::move(shared)), request_(std::move(request)) {
+Answer::Answer(std::shared_ptr<Shared> shared, Request request) : shared_(std::move(shared)) {
+  apart_->request = std::move(request);
   const Released release;
-  lent_ = shared_->generators.take(shared_->model, request_.generator);
-  request_.options.on_token = [this](const GeneratedToken& token) { return put(token); };
+  apart_->lent = shared_->generators.take(shared_->model, apart_->request.generator);
+  apart_->request.options.on_token = [this](const GeneratedToken& token) { return put(token); };
   try {
     apart_->thread = std::thread([this] { generate(); });
   } catch (const std::system_error& error) {
-    shared_->generators.give(std::move(lent_));
+    shared_->generators.give(std::move(apart_->lent));
     throw Error(ErrorKind::memory,
                 std::string("generate: the system refused to start a thread: ") + error.what());
   }
@@ -39,7 +39,7 @@ void Answer::generate() {
   std::optional<Generation> result;
   bool cut = false;  // in the middle of a forward pass
   try {
-    result = lent_.generator->generate(request_.prompt, request_.options);
+    result = apart_->lent.generator->generate(apart_->request.prompt, apart_->request.options);
   } catch (const Error& failure) {
     cut = failure.kind() == ErrorKind::cancelled;
     error = std::current_exception();
@@ -49,24 +49,24 @@ void Answer::generate() {
   const std::lock_guard lock(mutex_);
   if (cut) {
     result.emplace();
-    result->prompt = std::move(request_.prompt);
-    result->tokens = std::move(tokens_);
+    result->prompt = std::move(apart_->request.prompt);
+    result->tokens = std::move(apart_->tokens);
     result->finish = Finish::cancelled;
   }
-  result_ = std::move(result);
-  if (!cancelled_) error_ = error;
-  done_ = true;
+  apart_->result = std::move(result);
+  if (!apart_->cancelled) apart_->error = error;
+  apart_->done = true;
   apart_->changed.notify_all();
 }
 
 // Waits until the piece before was read.
 bool Answer::put(const GeneratedToken& token) {
   std::unique_lock lock(mutex_);
-  tokens_.push_back(token.id);
-  if (token.text.empty()) return !cancelled_;
-  apart_->changed.wait(lock, [this] { return cancelled_ || !piece_; });
-  if (cancelled_) return false;
-  piece_ = std::string(token.text);
+  apart_->tokens.push_back(token.id);
+  if (token.text.empty()) return !apart_->cancelled;
+  apart_->changed.wait(lock, [this] { return apart_->cancelled || !apart_->piece; });
+  if (apart_->cancelled) return false;
+  apart_->piece = std::string(token.text);
   apart_->changed.notify_all();
   return true;
 }
@@ -76,7 +76,7 @@ void Answer::join() {
   const std::lock_guard alone(joining_);
   if (!apart_->thread.joinable()) return;
   apart_->thread.join();
-  shared_->generators.give(std::move(lent_));
+  shared_->generators.give(std::move(apart_->lent));
   const std::lock_guard lock(mutex_);
   ended_ = true;
 }
@@ -89,16 +89,16 @@ std::optional<std::string> Answer::next() {
     {
       const Released release;
       std::unique_lock lock(mutex_);
-      apart_->changed.wait_for(lock, patience, [this] { return piece_ || done_; });
-      piece.swap(piece_);
-      done = done_;
+      apart_->changed.wait_for(lock, patience, [this] { return apart_->piece || apart_->done; });
+      piece.swap(apart_->piece);
+      done = apart_->done;
       if (piece) apart_->changed.notify_all();
     }
     if (piece) return piece;
     if (done) {
       join();
       std::unique_lock lock(mutex_);
-      const std::exception_ptr error = std::exchange(error_, nullptr);
+      const std::exception_ptr error = std::exchange(apart_->error, nullptr);
       lock.unlock();
       if (error) std::rethrow_exception(error);
       return std::nullopt;
@@ -116,10 +116,11 @@ void Answer::close() noexcept {
   if (forked()) return;
   {
     const std::lock_guard lock(mutex_);
-    cancelled_ = true;
-    if (!done_) lent_.options.cancel->cancel();  // then it may be another answer's already
-    piece_.reset();
-    error_ = nullptr;
+    apart_->cancelled = true;
+    if (!apart_->done)
+      apart_->lent.options.cancel->cancel();  // then it may be another answer's already
+    apart_->piece.reset();
+    apart_->error = nullptr;
     apart_->changed.notify_all();
   }
   join();
@@ -128,7 +129,7 @@ void Answer::close() noexcept {
 const Generation* Answer::result() const {
   if (forked()) return nullptr;
   const std::lock_guard lock(mutex_);
-  return ended_ && result_ ? &*result_ : nullptr;
+  return ended_ && apart_->result ? &*apart_->result : nullptr;
 }
 
 namespace {
@@ -152,7 +153,7 @@ std::vector<std::string> stops_of(nb::handle stop) {
   if (PyBytes_Check(stop.ptr()))
     throw nb::type_error("stop: a str or a sequence of str, not bytes");
   std::vector<std::string> all;
-  for (const nb::handle each : nb::borrow(stop)) all.emplace_back(text_view(each, "stop"));
+  for (const nb::handle each : list_of(stop)) all.emplace_back(text_view(each, "stop"));
   return all;
 }
 

@@ -50,27 +50,26 @@ class Answer {
   void join();
   [[nodiscard]] bool forked() const noexcept;
 
-  std::shared_ptr<Shared> shared_;
-  Generators::Lent lent_;
-  Request request_;
-
-  mutable std::mutex mutex_;  // of all until `joining_`
-  std::optional<std::string> piece_;
-  std::vector<std::int32_t> tokens_;
-  bool done_ = false, cancelled_ = false;
-  bool ended_ = false;  // joined: result_ stays as it is
-  std::exception_ptr error_;
-  std::optional<Generation> result_;
-
-  std::mutex joining_;  // whoever reads and whoever closes
-  /// What a child of fork() must not touch: there the thread is gone, and what it waited on cannot
-  /// be destroyed.
+  /// What the generating thread works on. A child of fork(), where that thread is gone, leaves it
+  /// alone: it is as it was in its middle, and a condition that was waited on cannot be destroyed.
   struct Apart {
+    Generators::Lent lent;
+    Request request;
     std::condition_variable changed;
+    std::optional<std::string> piece;
+    std::vector<std::int32_t> tokens;
+    bool done = false, cancelled = false;
+    std::exception_ptr error;
+    std::optional<Generation> result;
     std::thread thread;
   };
+
+  std::shared_ptr<Shared> shared_;
   const pid_t process_ = ::getpid();
+  mutable std::mutex mutex_;  // of apart_'s but lent, request and thread, and of ended_
   std::unique_ptr<Apart> apart_ = std::make_unique<Apart>();
+  bool ended_ = false;  // joined: the result stays as it is
+  std::mutex joining_;  // whoever reads and whoever closes
 };
 
 }  // namespace attn::python

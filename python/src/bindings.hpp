@@ -97,6 +97,9 @@ using AdapterArgument =
 /// UnicodeEncodeError for lone surrogates.
 [[nodiscard]] std::string_view text_view(nb::handle text, const char* what);
 
+/// What an iterable gives. Throws TypeError for another type.
+[[nodiscard]] nb::list list_of(nb::handle iterable);
+
 /// A dict of its own with what a mapping holds. Throws TypeError naming `what` for another type.
 [[nodiscard]] nb::dict dict_of(nb::handle mapping, const char* what);
 

@@ -4,13 +4,10 @@
 #include <thread>
 
 namespace attn::python {
-namespace {
 
-[[noreturn]] void sleep_for_good() noexcept {
+void sleep_for_good() noexcept {
   for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
-
-}  // namespace
 
 Released::Released() : state_(PyEval_SaveThread()) {}
 

@@ -40,7 +40,10 @@ PythonModel create(std::string_view architecture, const nb::object& parameters, 
   const nb::dict all = dict_of(parameters, "parameters");
   for (const auto& [name, value] : all) {
     const std::string key(text_view(name, "the name of a parameter"));
-    texts[key] = text_view(nb::str(value), key.c_str());
+    const nb::handle object = value;
+    const nb::object shown = python_code([&] { return nb::steal(PyObject_Str(object.ptr())); });
+    if (!shown.is_valid()) throw nb::python_error();
+    texts[key] = text_view(shown, key.c_str());
   }
   const Options options = options_of(threads, std::move(isa), precision, false);
   std::optional<Model> model;

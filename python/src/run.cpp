@@ -62,8 +62,9 @@ Given given(const std::vector<PortInfo>& ports, nb::handle name, nb::handle valu
   constexpr int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT;
   const char wanted = ids ? 'i' : 'f';
   if (!result.buffer.take(value, flags) || result.buffer.format() != wanted) {
-    const nb::object array =
-        nb::module_::import_("attn._values").attr(ids ? "token_ids" : "numbers")(name, value);
+    const nb::object convert =
+        nb::module_::import_("attn._values").attr(ids ? "token_ids" : "numbers");
+    const nb::object array = python_code([&] { return convert(name, value); });
     if (!result.buffer.take(array, flags)) throw nb::type_error("numpy gave no memory");
   }
   const Py_buffer& view = result.buffer.view();

@@ -21,7 +21,11 @@ std::string field(nb::handle message, const char* name) {
   if (PyMapping_Check(message.ptr()) == 0) {
     throw nb::type_error("a message of a conversation is {\"role\": ..., \"content\": ...}");
   }
-  return std::string(text_view(nb::object(message[name]), name));
+  const nb::str key(name);
+  const nb::object value =
+      python_code([&] { return nb::steal(PyObject_GetItem(message.ptr(), key.ptr())); });
+  if (!value.is_valid()) throw nb::python_error();
+  return std::string(text_view(value, name));
 }
 
 /// An array that takes the numbers over, without a copy.
@@ -41,7 +45,7 @@ nb::object embed(const PythonModel& self, const nb::object& texts, bool truncate
     Tokens tokens;
     if (PyUnicode_Check(text.ptr())) {
       given.emplace_back(std::string(text_view(text, "texts")));
-    } else if (nb::try_cast(text, tokens)) {
+    } else if (python_code([&] { return nb::try_cast(text, tokens); })) {
       given.emplace_back(std::move(tokens));
     } else {
       throw nb::type_error("texts: a str, or a sequence of str or of token ids");
@@ -50,7 +54,7 @@ nb::object embed(const PythonModel& self, const nb::object& texts, bool truncate
   if (PyUnicode_Check(texts.ptr())) {
     add(texts);
   } else {
-    for (const nb::handle text : texts) add(text);
+    for (const nb::handle text : list_of(texts)) add(text);
   }
   Embeddings result = in_turn(self, [&](Model& model) {
     std::vector<Tokens> tokens;
@@ -110,13 +114,21 @@ std::string_view text_view(nb::handle text, const char* what) {
   return {data, static_cast<std::size_t>(length)};
 }
 
+nb::list list_of(nb::handle iterable) {
+  const auto all =
+      python_code([&] { return nb::steal<nb::list>(PySequence_List(iterable.ptr())); });
+  if (!all.is_valid()) throw nb::python_error();
+  return all;
+}
+
 nb::dict dict_of(nb::handle mapping, const char* what) {
   nb::dict all;
   if (PyDict_Check(mapping.ptr()) == 0 && PyObject_HasAttrString(mapping.ptr(), "keys") == 0) {
     throw nb::type_error(
         (std::string(what) + ": a mapping, not " + Py_TYPE(mapping.ptr())->tp_name).c_str());
   }
-  if (PyDict_Update(all.ptr(), mapping.ptr()) != 0) throw nb::python_error();
+  const int failed = python_code([&] { return PyDict_Update(all.ptr(), mapping.ptr()); });
+  if (failed != 0) throw nb::python_error();
   return all;
 }
 
@@ -127,12 +139,12 @@ std::vector<std::int32_t> prompt_tokens(const Model& model, nb::handle prompt) {
     return model.tokenize(text, {.truncate = true});
   }
   Tokens tokens;
-  if (nb::try_cast(prompt, tokens)) return tokens;
+  if (python_code([&] { return nb::try_cast(prompt, tokens); })) return tokens;
   if (PySequence_Check(prompt.ptr()) == 0) {
     throw nb::type_error("a str, a sequence of token ids, or a sequence of messages");
   }
   std::vector<ChatMessage> conversation;
-  for (const nb::handle message : nb::borrow(prompt)) {
+  for (const nb::handle message : list_of(prompt)) {
     conversation.push_back({field(message, "role"), field(message, "content")});
   }
   const Released release;

@@ -58,7 +58,7 @@ class Callbacks {
     }
     if (callback.is_none()) return true;
     const Turn::Pause pause(turn_);
-    return goes_on(callback(arguments...));
+    return goes_on(python_code([&] { return callback(arguments...); }));
   }
 
   /// Throws what a signal's handler has raised, if one has.
@@ -82,7 +82,8 @@ TrainResult train(const PythonModel& self, std::string sentence,
   options.on_epoch = [&](const EpochReport& report) {
     const Acquired acquire;
     check_signals();  // what it raises leaves the model as it was
-    return on_epoch.is_none() || goes_on(on_epoch(report.epoch, report.loss));
+    if (on_epoch.is_none()) return true;
+    return goes_on(python_code([&] { return on_epoch(report.epoch, report.loss); }));
   };
   const Released release;
   return shared->model.train({std::move(sentence), std::move(size_words)}, options);
@@ -91,12 +92,15 @@ TrainResult train(const PythonModel& self, std::string sentence,
 /// attn._values.DataFile: a file of examples, or one that is written of those in memory.
 class DataFile {
  public:
-  explicit DataFile(const nb::object& data)
-      : file_(nb::module_::import_("attn._values").attr("DataFile")(data)),
-        path_(nb::cast<std::string>(file_.attr("path"))) {}
+  explicit DataFile(const nb::object& data) {
+    const nb::object type = nb::module_::import_("attn._values").attr("DataFile");
+    file_ = python_code([&] { return type(data); });
+    path_ = nb::cast<Path>(file_.attr("path"));
+  }
   ~DataFile() {
     try {
-      file_.attr("close")();
+      const nb::object close = file_.attr("close");
+      python_code([&] { return close(); });
     } catch (nb::python_error& error) {
       error.discard_as_unraisable("closing a file of examples");
     }

@@ -255,22 +255,31 @@ with attn.Model.open("model", threads=2, precision="bf16", adapters=["a", ("b", 
     errors = [line for line in told if line.startswith("error")]
     assert len(errors) == 2 and "f8" in errors[0] and "embed" in errors[1], errors
 
+
 def _run(code, *arguments):
     """A program of its own, as it is seen from outside."""
     return subprocess.run([sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)], capture_output=True, text=True,
                           timeout=120)
 
 
-@pytest.mark.parametrize("work", ["model.run({'x': x})", "model.embed(['a b c'])",
-                                  "list(model.generate('a b c', max_tokens=4))"])
-def test_a_daemon_thread_ends_with_the_process(tiny_llama, tiny_bert, work):
+@pytest.mark.parametrize("work", [
+    "model.run({'x': x})", "model.embed(['a b c'])", "list(model.generate('a b c', max_tokens=4))",
+    "model.embed(slow())", "model.train(epochs=50, on_epoch=lambda *_: time.sleep(0.001))",
+    "model.tune([{'tokens': [1, 2, 3]}], out, steps=50, on_step=lambda _: time.sleep(0.001))"])
+def test_a_daemon_thread_ends_with_the_process(tiny_llama, tiny_bert, tmp_path, work):
+    words = {"sentence": "a small b c", "size_words": "small", "embedding_dim": 4}
     open_ = {"run": "attn.Model.create('self_attention', {'embedding_size': 4})",
+             "train": f"attn.Model.create('size_loss_attention', {words})",
              "embed": f"attn.Model.open({str(tiny_bert)!r})"}
     model = next((text for name, text in open_.items() if f".{name}(" in work),
                  f"attn.Model.open({str(tiny_llama)!r})")
     code = f"""
 import threading, time, attn
-model, x = {model}, [[1., 2, 3, 4]] * 3
+model, x, out = {model}, [[1., 2, 3, 4]] * 3, {str(tmp_path / "out")!r}
+def slow():
+    for _ in range(1000):
+        time.sleep(0.001)
+        yield "a b c"
 def forever():
     while True: {work}
 for _ in range(2): threading.Thread(target=forever, daemon=True).start()
@@ -308,14 +317,15 @@ answer.close()
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_paths_that_are_no_utf8(tmp_path):
+def test_paths_that_are_no_utf8(llama, tmp_path):
     path = os.fsencode(tmp_path) + b"/\xff"
-    with pytest.raises(FileNotFoundError if issubclass(attn.FileError, FileNotFoundError) else attn.FileError,
-                       match="\udcff"):
+    with pytest.raises(attn.FileError, match="\udcff"):
         attn.Model.open(path)
     model = attn.Model.create("self_attention", {"embedding_size": 4})
     with pytest.raises(attn.FileError):
         model.save(path + b"/x")
+    with pytest.raises(attn.FileError, match="\udcff"):
+        llama.tune(os.fsdecode(path + b".jsonl"), tmp_path / "out", steps=1)
     model.save(path)
     assert attn.Model.open(os.fsdecode(path)).architecture == "self_attention"
 

@@ -245,7 +245,7 @@ TEST_CASE("a generator refuses what would end every answer or none", "[models][l
   test::require_error(ErrorKind::usage, {"stop", "empty"}, [&] {
     (void)generator.generate({{1}}, {.stop = {"x", ""}});
   });
-  test::require_error(ErrorKind::invalid, {"prompt 0: max_tokens: -2"}, [&] {
+  test::require_error(ErrorKind::usage, {"prompt 0: max_tokens: -2"}, [&] {
     (void)generate_batch(model, std::vector<BatchPrompt>{{{1}, -2}}, {.context = 32});
   });
   test::require_error(ErrorKind::usage, {"stop"}, [&] {

@@ -229,8 +229,9 @@ TEST_CASE("states that together are too large for an address space are refused",
   const ValueId x = g.input("x", DType::f32, Shape{1, 32});
   constexpr std::int64_t most = (std::int64_t{1} << 61) - 32;  // floats: just below 2^63 bytes
   std::vector<ValueId> all;
-  for (int i = 0; i < 3; ++i) {
-    const ValueId state = g.state("s" + std::to_string(i), DType::f32, Shape{most / 32, 32});
+  for (const std::int64_t rows :
+       {most / 32, most / 32, std::int64_t{4}}) {  // 256 bytes if it wraps
+    const ValueId state = g.state("s" + std::to_string(all.size()), DType::f32, Shape{rows, 32});
     all.push_back(append(g, state, x, 1));
   }
   try {

@@ -299,6 +299,26 @@ class Generation(LanguageTest):
         self.refuses(3, ["1 tokens"], SMOLLM2, "--perplexity", self.file("one", "a"))
 
 
+class Profiles(LanguageTest):
+    def test_every_mode_that_takes_it_tells(self):
+        ids = ("--tokens", "5,6,7", "-t", "1")
+        for arguments in ((LLAMA, *ids, "-n", 2), (BERT, "--embed", *ids), (BERT, "--similarity", *ids)):
+            result = self.json(*arguments, "--profile")
+            self.assertGreater(sum(op["calls"] for op in result["profile"]), 3)
+            self.assertNotIn("profile", self.json(*arguments))
+            if "--embed" not in arguments:  # which is JSON in any case
+                self.assertIn(b"\nprofile", self.run_model(*arguments, "--profile"))
+
+    @needs_smollm2
+    def test_of_a_perplexity_and_not_of_a_conversation(self):
+        path = self.folder / "text.txt"
+        path.write_text("The elephant was too big for the car.")
+        result = self.json(SMOLLM2, "--perplexity", path, "--profile")
+        self.assertGreater(sum(op["calls"] for op in result["profile"]), 3)
+        self.assertIn(b"\nprofile", self.run_model(SMOLLM2, "--perplexity", path, "--profile"))
+        self.refuses(2, ["--profile", "conversation"], SMOLLM2, "--chat", "--profile")
+
+
 class Encoders(LanguageTest):
     def test_token_ids_are_taken_as_they_are(self):
         expected = json.loads((BERT / "expected.json").read_text())

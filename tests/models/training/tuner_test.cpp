@@ -336,3 +336,15 @@ TEST_CASE("weights that are no numbers are not written, and what was written sta
     CHECK(tuner.steps() == 0);
   }
 }
+
+TEST_CASE("a tuner that was moved from refuses all work", "[training]") {
+  Model model = tiny_llama();
+  TuneOptions options;
+  options.context = 16;
+  Tuner tuner(model, options);
+  const Tuner other = std::move(tuner);
+  // NOLINTNEXTLINE(bugprone-use-after-move): that it says so is what is tested
+  require_error(ErrorKind::usage, {"moved from"}, [&] { (void)tuner.steps(); });
+  tuner.cancel();
+  CHECK(other.steps() == 0);
+}
