@@ -24,11 +24,11 @@ inline constexpr index_t pairs_tile = 32;
 /// Where the parts of one worker's scratch begin, in bytes.
 struct PairsScratch {
   static constexpr index_t query_bytes = 128;  ///< room for what is kept of a query
-  index_t queries, rounded, center, keys, values, scores, weights, widened, bytes;
+  index_t queries = 0;
+  index_t rounded, center, keys, values, scores, weights, widened, bytes;
 
   [[gnu::always_inline]] constexpr PairsScratch(index_t group, index_t head_dim, index_t value_dim)
-      : queries(0),
-        rounded(queries + group * pairs_queries(group) * query_bytes),
+      : rounded(queries + group * pairs_queries(group) * query_bytes),
         center(rounded + group * pairs_queries(group) * pairs_row(round_up(head_dim, 32)) * 2),
         keys(center + round_up(head_dim, 32) * 4),
         values(keys + attention_block_keys * round_up(head_dim, 32) * 2),

@@ -136,9 +136,9 @@ void band_of(const TileProduct& p, index_t row, index_t band) {
   const uint8_t* block = p.tiles + band * (blocks / Format::tiles) * Format::bytes;
   vf sum[pieces][rows];
 #pragma GCC unroll 2
-  for (int piece = 0; piece < pieces; ++piece) {
+  for (auto& of_piece : sum) {
 #pragma GCC unroll 8
-    for (int r = 0; r < rows; ++r) sum[piece][r] = vf(0.0F);
+    for (vf& of_row : of_piece) of_row = vf(0.0F);
   }
   for (index_t b = 0; b < blocks; block += Format::bytes) {
     for (int tile = 0; tile < Format::tiles; ++tile, ++b) {
