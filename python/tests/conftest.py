@@ -11,6 +11,9 @@ import time
 import attn
 import pytest
 
+# a shell that starts a job in the background has it ignore Ctrl-C, and Python leaves it at that
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 DATA = pathlib.Path(__file__).resolve().parents[2] / "tests/data"
 REAL = pathlib.Path(os.environ.get("ATTN_MODELS", pathlib.Path.home() / ".cache/attn/models"))
 
