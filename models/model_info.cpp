@@ -84,15 +84,13 @@ ModelInfo Model::info() const {
 std::vector<OpProfile> Model::profile() const {
   return errors_of_ours([&] {
     std::vector<OpProfile> rows;
-    for (const std::unique_ptr<Runner>& runner : self().runners) {
-      if (!runner) continue;
-      const std::vector<OpProfile> some = runner->profile();
+    const auto add = [&](const auto& part) {
+      if (!part) return;
+      const std::vector<OpProfile> some = part->profile();
       rows.insert(rows.end(), some.begin(), some.end());
-    }
-    if (self().encoder) {
-      const std::vector<OpProfile> some = self().encoder->profile();
-      rows.insert(rows.end(), some.begin(), some.end());
-    }
+    };
+    for (const std::unique_ptr<Runner>& runner : self().runners) add(runner);
+    add(self().encoder);
     return rows;
   });
 }

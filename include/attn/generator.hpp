@@ -42,8 +42,8 @@ struct GeneratedToken {
 struct GenerateOptions {
   int max_tokens = -1;  ///< -1: until the model ends its text or the context is full; 0: only read
   Sampling sampling = {};
-  std::vector<std::string> stop =
-      {};  ///< texts that end the answer and do not appear in it; not ""
+  /// Texts that end the answer and do not appear in it; not "".
+  std::vector<std::string> stop = {};
   /// Guesses up to 7 tokens (fewer than GeneratorOptions::batch) by what followed the last ones
   /// before, and reads them together with the last. The answer is the same, token by token; it
   /// comes sooner where it repeats the prompt or itself.

@@ -1,6 +1,8 @@
 #include "models/training/batch.hpp"
 
 #include "attn/error.hpp"
+#include "models/errors.hpp"
+#include "models/language/prompts.hpp"
 #include "runtime/formats/text.hpp"
 
 #include <algorithm>
@@ -17,10 +19,12 @@ using runtime::ValueId;
 
 namespace {
 
+std::string name_of(const TuneExample& example) {
+  return example.name.empty() ? "an example" : runtime::path_text(example.name);
+}
+
 [[noreturn]] void refuse(const TuneExample& example, const std::string& what) {
-  throw Error(
-      ErrorKind::invalid,
-      (example.name.empty() ? "an example" : runtime::path_text(example.name)) + ": " + what);
+  throw Error(ErrorKind::invalid, name_of(example) + ": " + what);
 }
 
 void check_tokens(const TuneExample& example, std::span<const std::int32_t> tokens,
@@ -30,11 +34,7 @@ void check_tokens(const TuneExample& example, std::span<const std::int32_t> toke
     refuse(example, std::to_string(tokens.size()) + " tokens, more than the context of " +
                         std::to_string(limits.context));
   }
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i] >= 0 && tokens[i] < limits.vocab) continue;
-    refuse(example, "token " + std::to_string(tokens[i]) + " at position " + std::to_string(i) +
-                        " is not in 0.." + std::to_string(limits.vocab - 1));
-  }
+  naming(name_of(example), [&] { models::check_tokens(tokens, limits.vocab); });
 }
 
 void check_targets(const TuneExample& example, const ExampleLimits& limits) {

@@ -201,9 +201,9 @@ void bind_answer(nb::module_& module) {
             return result != nullptr ? std::optional<std::string>(name_of(result->finish))
                                      : std::nullopt;
           },
-          "Why it ended: end_token, stop_string, length, context_full or cancelled. None before, "
-          "and "
-          "after an error.")
+          "Why it ended: end_token, stop_string, length, context_full or cancelled. None before "
+          "the "
+          "end and after an error.")
       .def_prop_ro(
           "tokens",
           [](const Answer& self) {

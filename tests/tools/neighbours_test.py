@@ -56,19 +56,12 @@ class Neighbours(unittest.TestCase):
         done = threading.Event()
         wrong = []
 
-        def multiply():
-            a = numpy.arange(300 * 300, dtype=numpy.float32).reshape(300, 300) / 9e4
+        def multiply(name, library):
+            a = library.arange(300 * 300, dtype=library.float32).reshape(300, 300) / 9e4
             wanted = a @ a
             while not done.is_set():
-                if not numpy.array_equal(a @ a, wanted):
-                    wrong.append("numpy")
-
-        def multiply_by_torch():
-            a = torch.arange(300 * 300, dtype=torch.float32).reshape(300, 300) / 9e4
-            wanted = a @ a
-            while not done.is_set():
-                if not torch.equal(a @ a, wanted):
-                    wrong.append("torch")
+                if not bool(((a @ a) == wanted).all()):
+                    wrong.append(name)
 
         def sum_up():
             wanted = attn.attn_test_other_openmp(10**6)
@@ -76,8 +69,9 @@ class Neighbours(unittest.TestCase):
                 if abs(attn.attn_test_other_openmp(10**6) - wanted) > 1e-9:
                     wrong.append("OpenMP")
 
-        work = [multiply, sum_up, *([multiply_by_torch] if torch else [])]
-        others = [threading.Thread(target=each) for each in work]
+        libraries = {"numpy": numpy, **({"torch": torch} if torch else {})}
+        others = [threading.Thread(target=multiply, args=each) for each in libraries.items()]
+        others.append(threading.Thread(target=sum_up))
         for thread in others:
             thread.start()
         try:
@@ -88,11 +82,10 @@ class Neighbours(unittest.TestCase):
                 thread.join()
         self.assertEqual((differing, wrong), (0, []))
 
-        # models stay open, and this thread has a team of OpenMP's and one of numpy's
+        # models stay open, and this thread has a team of OpenMP's and one of each library's
         attn.attn_test_other_openmp(10**6)
-        numpy.ones((300, 300)) @ numpy.ones((300, 300))
-        if torch:
-            torch.ones(300, 300) @ torch.ones(300, 300)
+        for library in libraries.values():
+            library.ones((300, 300)) @ library.ones((300, 300))
         time.sleep(1)
         before = cpu_ticks_by_thread()
         time.sleep(1)
